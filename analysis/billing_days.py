@@ -1,0 +1,52 @@
+"""Billing days as integers: days since 1970-01-01 in a fixed offset from UTC.
+
+The vendor's pages speak of calendar days and months and name no time zone, so the offset is a reading of the plan
+(UTC+8 by default). Written for the audit alone: sharing this with a server would share its mistakes.
+"""
+
+from datetime import date
+from typing import Final, TypeVar
+
+DAY_MS: Final = 86_400_000
+UTC_PLUS_8_MS: Final = 28_800_000
+
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+
+Milliseconds = TypeVar("Milliseconds")
+
+
+def day_of(time_ms: Milliseconds, offset_ms: int) -> Milliseconds:
+    """Return the billing day of a time; numbers, arrays and SQL columns alike.
+
+    >>> iso(day_of(1_790_783_999_999, UTC_PLUS_8_MS))  # 2026-09-30T23:59:59.999+08:00
+    '2026-09-30'
+    >>> iso(day_of(1_790_784_000_000, UTC_PLUS_8_MS))
+    '2026-10-01'
+    """
+    return (time_ms + offset_ms) // DAY_MS  # type: ignore[operator,no-any-return]  # whatever has + and //
+
+
+def start_ms(day: int, offset_ms: int) -> int:
+    """Return the first millisecond of a billing day."""
+    return day * DAY_MS - offset_ms
+
+
+def iso(day: int) -> str:
+    return date.fromordinal(_EPOCH + day).isoformat()
+
+
+def day_number(text: str) -> int:
+    """Return the number of an ISO date. Raises ValueError when it is none."""
+    return date.fromisoformat(text).toordinal() - _EPOCH
+
+
+def month_days(month: str) -> range:
+    """Return the days of a month like "2026-10". Raises ValueError when it is none.
+
+    >>> len(month_days("2028-02"))
+    29
+    """
+    first = date.fromisoformat(f"{month}-01")
+    year, next_month = divmod(first.year * 12 + first.month, 12)
+    end = date(year, next_month + 1, 1)
+    return range(first.toordinal() - _EPOCH, end.toordinal() - _EPOCH)

@@ -1,0 +1,81 @@
+"""The journal's hash chain: reads Arrow messages one by one and believes only what hashes to the next link.
+
+Each message's metadata block ends with BLAKE2b-256 of (the link before + the rest of the metadata + the body), over
+all segments, beginning with zeros; the schema message of each segment is a link too (`docs/run-files.md`).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from analysis.run_files import CHAIN_BYTES, JOURNAL_SCHEMA
+
+_START: Final = bytes(CHAIN_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The rows up to the first broken link, the last good hash, and what broke (None: nothing)."""
+
+    table: pa.Table
+    head: str
+    damage: str | None
+
+
+class ChainBrokenError(Exception):
+    """Raised with file, byte and reason where a journal stops being trustworthy."""
+
+
+def read(paths: Iterable[Path]) -> Links:
+    """Read segments in order; rows after a broken link are not looked at."""
+    batches: list[pa.RecordBatch] = []
+    head, damage = _START, None
+    try:
+        for path in paths:
+            for batch, link in _messages(path, head):
+                head = link
+                batches += [batch] if batch is not None else []
+    except ChainBrokenError as broken:
+        damage = str(broken)
+    table = pa.Table.from_batches(batches, JOURNAL_SCHEMA)
+    return Links(table, head.hex(), damage)
+
+
+def _messages(path: Path, head: bytes) -> Iterator[tuple[pa.RecordBatch | None, bytes]]:
+    try:
+        with pa.memory_map(str(path)) as source:
+            size = source.size()
+            while source.tell() < size:
+                at = source.tell()
+                message = pa.ipc.read_message(source)
+                head = _link(message, head, f"{path.name} at byte {at:,}")
+                yield _batch(message, path), head
+    except (OSError, EOFError, pa.ArrowInvalid) as unreadable:
+        raise ChainBrokenError(f"{path.name} is cut short or damaged: {unreadable}") from unreadable
+
+
+def _link(message: pa.Message, head: bytes, where: str) -> bytes:
+    metadata = memoryview(message.metadata)
+    hashed = blake2b(head, digest_size=CHAIN_BYTES)
+    hashed.update(metadata[:-CHAIN_BYTES])
+    if message.body is not None:
+        hashed.update(message.body)
+    if hashed.digest() != bytes(metadata[-CHAIN_BYTES:]):
+        raise ChainBrokenError(f"{where}: the message does not hash to its link")
+    return hashed.digest()
+
+
+def _batch(message: pa.Message, path: Path) -> pa.RecordBatch | None:
+    if message.type == "record batch":
+        return pa.ipc.read_record_batch(message, JOURNAL_SCHEMA)
+    if message.type == "schema" and not _schema(message).equals(JOURNAL_SCHEMA):
+        raise ChainBrokenError(f"{path.name} has other columns than a journal")
+    return None
+
+
+def _schema(message: pa.Message) -> pa.Schema:
+    return pa.ipc.read_schema(message)

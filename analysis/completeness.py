@@ -1,0 +1,222 @@
+"""Completeness: nothing may be concluded from a run before all of it is there.
+
+Every finding here is `invalid`: a run that lost something is never green, whatever its sums say.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b, file_digest
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from analysis import run_files
+from analysis.billing_days import day_of
+from analysis.counts import peak
+from analysis.documents import Manifest, Worker
+from analysis.findings import Finding, invalid, listed, rows, warning
+from analysis.loading import Run, Terms
+
+_DIGEST_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class PeakInterval:
+    """The peak if no unknown outcome was a successful login, and if all were."""
+
+    low: int
+    high: int
+
+
+def of_manifest(run: Run) -> list[Finding]:
+    """Check what the harness says of itself: a finished run with all its workers and no problem."""
+    findings = [
+        finding for finding in run.findings if finding.code.startswith(("manifest", "plan"))
+    ]
+    if run.folder.name.endswith(run_files.PARTIAL_SUFFIX):
+        findings.append(invalid("run_partial", f"{run.folder.name} was not finished"))
+    manifest = run.manifest
+    if manifest is None:
+        return findings
+    if not manifest.complete:
+        findings.append(invalid("manifest_incomplete", "manifest.json says that the run is not complete"))
+    missing = manifest.workers_expected - len({worker.index for worker in manifest.workers})
+    if missing:
+        text = f"{len(manifest.workers)} of {manifest.workers_expected} workers handed over their ledgers"
+        findings.append(invalid("worker_missing", text))
+    findings += [invalid(problem.code, problem.text) for problem in manifest.problems]
+    return findings
+
+
+def of_ledger_files(run: Run) -> list[Finding]:
+    """Check each worker's file against its rows, size and hash in the manifest."""
+    findings = [finding for finding in run.findings if finding.code.startswith("ledger")]
+    if run.manifest is None:
+        return findings
+    for worker in run.manifest.workers:
+        findings += _worker(run, worker)
+    listed_files = {Path(worker.file).name for worker in run.manifest.workers}
+    unlisted = sorted(set(run.ledger.rows_of) - listed_files)
+    if unlisted:
+        findings.append(
+            invalid("ledger_unlisted", f"not in the manifest: {listed(unlisted)}")
+        )
+    findings += _locust_totals(run, run.manifest)
+    return findings
+
+
+def of_rows(run: Run) -> list[Finding]:
+    """Check that the ledgers hold each arrival of the plan exactly once."""
+    if run.plan is None:
+        return []
+    numbers = run.ledger.table["row"].to_numpy()
+    inside = numbers[(numbers >= 0) & (numbers < run.plan.arrivals)]
+    times = np.bincount(inside, minlength=run.plan.arrivals)
+    findings = []
+    if len(inside) < len(numbers):
+        text = f"{rows(len(numbers) - len(inside))} of the ledger are not in the plan"
+        findings.append(invalid("ledger_rows_unplanned", text))
+    for code, wrong, what in (
+        ("ledger_rows_missing", times == 0, "missing"),
+        ("ledger_rows_repeated", times > 1, "there more than once"),
+    ):
+        count = int(np.count_nonzero(wrong))
+        if count:
+            first = int(np.argmax(wrong))
+            text = f"{rows(count)} of {run.plan.arrivals:,} planned are {what}, the first is row {first:,}"
+            findings.append(invalid(code, text))
+    return findings
+
+
+def of_outcomes(run: Run) -> list[Finding]:
+    """Check that every request was sent and answered; say what the rest could mean for the bill."""
+    unknown = run.ledger.open
+    if unknown.empty:
+        return []
+    unsent = int(unknown["sent_us"].isna().sum())
+    findings = []
+    if unsent:
+        findings.append(invalid("request_unsent", f"{rows(unsent)} of the plan were never sent"))
+    if unsent < len(unknown):
+        text = f"the outcome of {rows(len(unknown) - unsent)} is unknown"
+        findings.append(invalid("outcome_unknown", text + _meaning(run)))
+    return findings
+
+
+def peak_interval(run: Run, terms: Terms) -> PeakInterval:
+    """Bound the month's peak: each unknown outcome either was a successful login or was not."""
+    sure = run.ledger.answered
+    sure = sure[(sure["code"] == 0) & (sure["verb"] == "login")]
+    maybe = run.ledger.open
+    maybe = maybe[maybe["sent_us"].notna() & (maybe["verb"] == "login")]
+    known = _user_days(sure, "app_before_ms", run.offset_ms)
+    # A login whose clock reading was lost is taken for the day for which it was planned.
+    asked = maybe.assign(app_before_ms=maybe["app_before_ms"].fillna(maybe["planned_app_ms"]))
+    possible = pd.concat([known, _user_days(asked, "app_before_ms", run.offset_ms)])
+    days = terms.days
+    low, high = (
+        peak(pairs.drop_duplicates()["day"].value_counts().to_dict(), days).dau
+        for pairs in (known, possible)
+    )
+    return PeakInterval(low, high)
+
+
+def of_journal(run: Run) -> list[Finding]:
+    """Check that the journal is whole: its chain, its numbers without a gap, its end where the manifest says."""
+    findings = [finding for finding in run.findings if finding.code.startswith("journal")]
+    part = run.manifest.journal if run.manifest else None
+    if run.journal is None:
+        if part is not None:
+            return [*findings, invalid("journal_missing", "the manifest lists a journal; there is none")]
+        text = (
+            "the run has no journal: the server's own order of events and day of each login remain unproven, and "
+            "so does that it counted nobody whom the ledger does not know"
+        )
+        return [*findings, warning("journal_absent", text)]
+    seq = run.journal.frame["seq"].to_numpy()
+    gaps = np.flatnonzero(np.diff(seq, prepend=0) != 1)
+    if len(gaps):
+        at = int(gaps[0])
+        before = int(seq[at - 1]) if at else 0
+        text = f"after row {before:,} comes row {int(seq[at]):,}; {len(gaps):,} such places"
+        findings.append(invalid("journal_gap", text))
+    if part is None:
+        return [*findings, invalid("journal_unlisted", "the manifest does not list the journal")]
+    last = int(seq[-1]) if len(seq) else 0
+    for name, found, expected in (
+        ("rows", len(seq), part.rows),
+        ("last sequence number", last, part.last_seq),
+        ("head", run.journal.head, part.head),
+    ):
+        if found != expected:
+            text = f"the journal's {name} is {_shown(found)}, the manifest says {_shown(expected)}"
+            findings.append(invalid("journal_differs_from_manifest", text))
+    return findings
+
+
+def of_statement(run: Run) -> list[Finding]:
+    """Check that there is a statement where there must be one."""
+    findings = [
+        finding
+        for finding in run.findings
+        if finding.code.startswith(("statement", "price_book"))
+    ]
+    if run.statement is None and not findings:
+        if run.manifest and run.manifest.journal:
+            text = "the run has a journal but no statement.json"
+            return [invalid("statement_missing", text)]
+        text = "the run has no statement: what the server bills remains unproven"
+        return [warning("statement_absent", text)]
+    return findings
+
+
+def _worker(run: Run, worker: Worker) -> list[Finding]:
+    path = run.folder / worker.file
+    if not path.is_file():
+        return [invalid("ledger_missing", f"{worker.file} is missing")]
+    findings = []
+    found = run.ledger.rows_of.get(path.name, 0)
+    if not found == worker.rows == worker.issued:
+        text = f"{worker.file} has {rows(found)}, the manifest says {worker.rows:,} of {worker.issued:,} issued"
+        findings.append(invalid("ledger_rows_differ", text))
+    with path.open("rb") as file:
+        digest = file_digest(file, lambda: blake2b(digest_size=_DIGEST_BYTES)).hexdigest()
+    if digest != worker.blake2b:
+        text = f"{worker.file} is not the file that the worker handed over (its BLAKE2b differs)"
+        findings.append(invalid("ledger_changed", text))
+    return findings
+
+
+def _locust_totals(run: Run, manifest: Manifest) -> list[Finding]:
+    answered = sum(worker.answered for worker in manifest.workers)
+    found = run.ledger.table.num_rows - run.ledger.table["code"].null_count
+    findings = []
+    if answered != found:
+        text = f"the workers count {answered:,} answers, their ledgers {found:,}"
+        findings.append(invalid("ledger_answers_differ", text))
+    requests = manifest.locust.get("requests")
+    if requests is not None and requests != run.ledger.table.num_rows:
+        text = f"Locust counts {requests:,} requests, the ledgers have {rows(run.ledger.table.num_rows)}"
+        findings.append(warning("locust_totals_differ", text))
+    return findings
+
+
+def _meaning(run: Run) -> str:
+    if run.terms is None:
+        return ""
+    interval = peak_interval(run, run.terms)
+    low, high = (run.terms.bill(dau).dau_units for dau in (interval.low, interval.high))
+    between = f": the peak lies between {interval.low:,} and {interval.high:,} DAU, "
+    if low == high:
+        return between + f"{low} units either way"
+    return between + f"which crosses a tier edge ({low} to {high} units)"
+
+
+def _user_days(frame: pd.DataFrame, time: str, offset_ms: int) -> pd.DataFrame:
+    days = day_of(frame[time].astype("int64"), offset_ms)
+    return pd.DataFrame({"day": days, "user": frame["user"]})
+
+
+def _shown(value: int | str) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value[:16]}…"

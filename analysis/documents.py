@@ -1,0 +1,162 @@
+"""The JSON files of a run as values: plan, manifest, statement; `docs/run-files.md` explains the fields."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from analysis import billing_days
+from analysis.billing_days import UTC_PLUS_8_MS
+
+Document = TypeVar("Document", bound="_Document")
+
+
+class DocumentError(Exception):
+    """Raised with one sentence when a file is missing or is not what it should be."""
+
+
+class _Document(msgspec.Struct, frozen=True):
+    pass
+
+
+class App(_Document, frozen=True):
+    """The app under load."""
+
+    sdkappid: int
+    plan: str
+    price_book: str
+
+
+class Readings(_Document, frozen=True):
+    """The choices where the vendor leaves a point open."""
+
+    billing_offset_ms: int = UTC_PLUS_8_MS
+    dau: str = "login"
+    charge_day: int = 3
+
+
+class PlannedDay(_Document, frozen=True):
+    """What the plan expects of a day; `codes` is None where the outcome is a race."""
+
+    day: str
+    arrivals: int
+    dau_min: int
+    dau_max: int
+    codes: dict[str, int] | None
+
+
+class Plan(_Document, frozen=True):
+    """What a run meant to do."""
+
+    format: int
+    scenario: str
+    seed: int
+    app: App
+    readings: Readings
+    month: str
+    arrivals: int
+    days: list[PlannedDay]
+    options: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        """Raise ValueError when a month or day is none."""
+        billing_days.month_days(self.month)
+        for planned in self.days:
+            billing_days.day_number(planned.day)
+
+
+class Worker(_Document, frozen=True):
+    """What a worker handed over."""
+
+    index: int
+    file: str
+    rows: int
+    issued: int
+    answered: int
+    bytes: int
+    blake2b: str
+
+
+class JournalPart(_Document, frozen=True):
+    """What the manifest says of the journal."""
+
+    files: list[str]
+    rows: int
+    last_seq: int
+    head: str
+
+
+class Problem(_Document, frozen=True):
+    """Something that the harness noticed itself."""
+
+    code: str
+    text: str
+
+
+class Manifest(_Document, frozen=True):
+    """What must be there."""
+
+    format: int
+    id: str
+    complete: bool
+    workers_expected: int
+    workers: list[Worker]
+    journal: JournalPart | None = None
+    problems: list[Problem] = []
+    started_at: str = ""
+    duration_s: float = 0.0
+    locust: dict[str, Any] = {}
+    server: dict[str, Any] = {}
+    spike: dict[str, Any] | None = None
+
+
+class StatedDay(_Document, frozen=True):
+    """A day's DAU as the server states it."""
+
+    day: str
+    dau: int
+
+
+class StatedLine(_Document, frozen=True):
+    """A line as the server states it."""
+
+    item: str
+    quantity: int
+    free: int
+    per: int
+    units: int
+    unit_price: int
+    amount_cents: int
+
+
+class Statement(_Document, frozen=True):
+    """What the server bills."""
+
+    sdkappid: int
+    plan: str
+    month: str
+    currency: str
+    price_book: dict[str, Any]
+    daily_dau: list[StatedDay]
+    peak_dau: int
+    lines: list[StatedLine]
+    total_cents: int
+    closed_at_ms: int
+    peak_day: str | None = None
+    charged_on: str | None = None
+    charged_at_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError when a day is none."""
+        for stated in self.daily_dau:
+            billing_days.day_number(stated.day)
+
+
+def read(path: Path, kind: type[Document]) -> Document:
+    """Read a document. Raises DocumentError with file and reason."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError as missing:
+        raise DocumentError(f"{path.name} is missing") from missing
+    except (OSError, msgspec.DecodeError) as broken:
+        raise DocumentError(f"{path.name}: {broken}") from broken

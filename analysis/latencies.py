@@ -1,0 +1,82 @@
+"""Latencies of the answered requests: service time from the send, response time from the planned instant.
+
+Response time holds what a late send cost, so that a slow server cannot hide behind a waiting client.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+US_PER_MS: Final = 1_000
+US_PER_S: Final = 1_000_000
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Sorted service and response times and lateness of sends, in ms."""
+
+    service_ms: Floats
+    response_ms: Floats
+    late_ms: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The run in slices of equal length: when (s since zero), answers per second, and latencies in ms."""
+
+    at_s: Floats
+    answers_per_s: Floats
+    service_p50_ms: Floats
+    service_p99_ms: Floats
+    response_p99_ms: Floats
+
+
+def of(answered: pd.DataFrame) -> Latencies:
+    service = (answered["answered_us"] - answered["sent_us"]).to_numpy()
+    response = (answered["answered_us"] - answered["planned_us"]).to_numpy()
+    late = (answered["sent_us"] - answered["planned_us"]).to_numpy()
+    return Latencies(*(np.sort(values) / US_PER_MS for values in (service, response, late)))
+
+
+def quantile(sorted_ms: Floats, share: float) -> float | None:
+    """Return the smallest value that is not exceeded by `share` of the samples; None without samples.
+
+    >>> quantile(np.array([1.0, 2.0, 3.0, 4.0]), 0.5)
+    2.0
+    """
+    if not len(sorted_ms):
+        return None
+    return float(sorted_ms[max(0, int(np.ceil(share * len(sorted_ms))) - 1)])
+
+
+def timeline(answered: pd.DataFrame, slices: int) -> Timeline:
+    """Cut the run's time into slices; those without an answer are left out."""
+    at_us = answered["answered_us"]
+    start, end = int(at_us.min()), int(at_us.max())
+    width = max(1, -(-(end - start + 1) // slices))
+    at = (at_us - start) // width
+    service = (at_us - answered["sent_us"]) / US_PER_MS
+    response = (at_us - answered["planned_us"]) / US_PER_MS
+    times = pd.DataFrame({"service": service, "response": response}).groupby(at.to_numpy())
+    quantiles = times.quantile([0.5, 0.99]).unstack()
+    return Timeline(
+        at_s=(quantiles.index.to_numpy() + 0.5) * width / US_PER_S + start / US_PER_S,
+        answers_per_s=times.size().to_numpy() * US_PER_S / width,
+        service_p50_ms=quantiles[("service", 0.5)].to_numpy(),
+        service_p99_ms=quantiles[("service", 0.99)].to_numpy(),
+        response_p99_ms=quantiles[("response", 0.99)].to_numpy(),
+    )
+
+
+def logins_per_second(answered: pd.DataFrame) -> float | None:
+    """Return the rate of successful logins between their first send and last answer; None without any."""
+    logins = answered[(answered["code"] == 0) & (answered["verb"] == "login")]
+    if logins.empty:
+        return None
+    span_us = int(logins["answered_us"].max()) - int(logins["sent_us"].min())
+    return len(logins) * US_PER_S / max(1, span_us)

@@ -1,0 +1,132 @@
+"""The ledger: what the clients saw, read from the workers' Arrow streams."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from analysis import schemas
+from analysis.findings import Finding, invalid, rows
+from analysis.run_files import LEDGER_FOLDER, LEDGER_SCHEMA
+
+_OUTCOME: Final = ("sent_us", "answered_us", "app_before_ms", "app_after_ms", "code")
+_NAMES: Final = ("verb", "kind", "platform", "country", "access_point")
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """All rows as an Arrow table, and as pandas frames: the answered ones and the others.
+
+    In the frames `user` and `connection` are numbers: indices into `user_ids` and `connection_ids`.
+    """
+
+    table: pa.Table
+    answered: pd.DataFrame
+    open: pd.DataFrame
+    user_ids: pa.Array
+    connection_ids: pa.Array
+    findings: tuple[Finding, ...]
+    rows_of: dict[str, int]
+    """Rows by file."""
+
+
+def read(folder: Path) -> Ledger:
+    """Read every worker's file as far as it can be read."""
+    paths = sorted((folder / LEDGER_FOLDER).glob("*.arrow"))
+    findings: list[Finding] = []
+    tables = {path.name: _stream(path, findings) for path in paths}
+    table = pa.concat_tables([LEDGER_SCHEMA.empty_table(), *tables.values()])
+    table = _without_forbidden_nulls(table, findings)
+    names = [_encoded(table[column]) for column in ("user_id", "connection")]
+    whole = _complete(table, findings)
+    frame = _frame(table, names)
+    if pc.all(whole).as_py() is False:
+        mask = whole.to_numpy(zero_copy_only=False)
+        answered, unanswered = frame[mask], frame[~mask]
+    else:
+        answered, unanswered = frame, frame.iloc[:0]
+    answered = answered.astype(dict.fromkeys(_OUTCOME[:-1], "int64") | {"code": "int32"})
+    bad, broken = schemas.violations(answered, schemas.LEDGER, "ledger")
+    if len(bad):
+        answered = answered.drop(index=bad)
+        table = table.filter(pa.array(~frame.index.isin(bad)))
+    return Ledger(
+        table=table,
+        answered=answered,
+        open=unanswered,
+        user_ids=names[0].dictionary,
+        connection_ids=names[1].dictionary,
+        findings=(*findings, *broken),
+        rows_of={name: part.num_rows for name, part in tables.items()},
+    )
+
+
+def _stream(path: Path, findings: list[Finding]) -> pa.Table:
+    """Read a stream up to the first thing that is wrong with it."""
+    batches: list[pa.RecordBatch] = []
+    try:
+        with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
+            if not stream.schema.equals(LEDGER_SCHEMA):
+                findings.append(
+                    invalid("ledger_columns", f"{path.name} has other columns than a ledger")
+                )
+                return LEDGER_SCHEMA.empty_table()
+            for batch in stream:
+                batch.validate(full=True)
+                batches.append(batch)
+    except (OSError, EOFError, pa.ArrowException) as broken:
+        read_so_far = rows(sum(batch.num_rows for batch in batches))
+        text = f"{path.name} is cut short or damaged after {read_so_far}: {_one_line(broken)}"
+        findings.append(invalid("ledger_unreadable", text))
+    return pa.Table.from_batches(batches, LEDGER_SCHEMA)
+
+
+def _without_forbidden_nulls(table: pa.Table, findings: list[Finding]) -> pa.Table:
+    for field in LEDGER_SCHEMA:
+        count = table[field.name].null_count
+        if count and not field.nullable:
+            text = f"{field.name} is empty in {rows(count)} of the ledger"
+            findings.append(invalid("ledger_values", text))
+            table = table.filter(pc.is_valid(table[field.name]))
+    return table
+
+
+def _complete(table: pa.Table, findings: list[Finding]) -> pa.ChunkedArray:
+    """Tell the answered rows; an answer without its send, or half an answer, is no answer."""
+    valid = {column: pc.is_valid(table[column]) for column in _OUTCOME}
+    whole = valid["code"]
+    for column in _OUTCOME[:-1]:
+        whole = pc.and_(whole, valid[column])
+    halves = pc.or_(
+        pc.or_(valid["code"], valid["answered_us"]), valid["app_after_ms"]
+    )
+    count = pc.sum(pc.and_not(halves, whole)).as_py() or 0
+    if count:
+        text = f"{rows(count)} of the ledger have half an answer"
+        findings.append(invalid("ledger_values", text))
+    return whole
+
+
+def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """Number the distinct strings, whatever dictionaries the batches came with."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(pa.string())
+    return column.dictionary_encode().combine_chunks()
+
+
+def _frame(table: pa.Table, names: Sequence[pa.DictionaryArray]) -> pd.DataFrame:
+    numbers = [
+        field.name for field in LEDGER_SCHEMA if pa.types.is_integer(field.type)
+    ]
+    frame = table.select([*numbers, *_NAMES]).unify_dictionaries().to_pandas()
+    for column, encoded in zip(("user", "connection"), names, strict=True):
+        frame[column] = encoded.indices.to_numpy()
+    return frame
+
+
+def _one_line(problem: Exception) -> str:
+    return " ".join(str(problem).split())

@@ -1,0 +1,134 @@
+"""A run's directory, read as far as it can be read: what is broken becomes a finding, never an exception."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from analysis import documents, journals, ledgers, run_files
+from analysis.billing_days import month_days
+from analysis.bills import Bill, bill
+from analysis.documents import Document, DocumentError, Manifest, Plan, Readings, Statement
+from analysis.findings import Finding, invalid
+from analysis.journals import Journal
+from analysis.ledgers import Ledger
+from analysis.prices import PriceBook, price_books
+
+FORMATS = (run_files.FORMAT,)
+
+
+class NotARunError(Exception):
+    """Raised when a directory holds nothing of a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under what the month is billed: from the plan, or from the statement when the plan is lost."""
+
+    month: str
+    plan: str
+    book: PriceBook
+    readings: Readings
+
+    @property
+    def days(self) -> range:
+        return month_days(self.month)
+
+    @property
+    def charge_day(self) -> int:
+        """The billing day of the charge, in the month after."""
+        return self.days.stop + self.readings.charge_day - 1
+
+    def bill(self, peak_dau: int) -> Bill:
+        return bill(self.book, self.plan, peak_dau)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The witnesses of a run; what is absent or unreadable is None."""
+
+    folder: Path
+    plan: Plan | None
+    manifest: Manifest | None
+    statement: Statement | None
+    statement_json: dict[str, Any]
+    ledger: Ledger
+    journal: Journal | None
+    terms: Terms | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def offset_ms(self) -> int:
+        return self.terms.readings.billing_offset_ms if self.terms else Readings().billing_offset_ms
+
+
+def load(folder: Path) -> Run:
+    """Read a run. Raises NotARunError when there is none."""
+    _refuse_other_folders(folder)
+    findings: list[Finding] = []
+    plan = _document(folder / run_files.PLAN, Plan, findings)
+    manifest = _document(folder / run_files.MANIFEST, Manifest, findings)
+    statement = None
+    if (folder / run_files.STATEMENT).exists():
+        statement = _document(folder / run_files.STATEMENT, Statement, findings)
+    has_journal = (folder / run_files.JOURNAL_FOLDER).is_dir()
+    journal = journals.read(folder) if has_journal else None
+    ledger = ledgers.read(folder)
+    terms = _terms(plan, statement, findings)
+    return Run(
+        folder=folder,
+        plan=plan,
+        manifest=manifest,
+        statement=statement,
+        statement_json=msgspec.to_builtins(statement) if statement else {},
+        ledger=ledger,
+        journal=journal,
+        terms=terms,
+        findings=(*findings, *ledger.findings, *(journal.findings if journal else ())),
+    )
+
+
+def _refuse_other_folders(folder: Path) -> None:
+    if not folder.is_dir():
+        raise NotARunError(f"{folder}: no such directory")
+    names = (run_files.PLAN, run_files.MANIFEST, run_files.LEDGER_FOLDER)
+    if not any((folder / name).exists() for name in names):
+        raise NotARunError(f"{folder}: not a run (no {', '.join(names)})")
+
+
+def _document(path: Path, kind: type[Document], findings: list[Finding]) -> Document | None:
+    try:
+        document = documents.read(path, kind)
+    except DocumentError as problem:
+        findings.append(invalid(f"{path.stem}_unreadable", str(problem)))
+        return None
+    written = getattr(document, "format", run_files.FORMAT)
+    if written not in FORMATS:
+        text = f"{path.name} has format {written}; this analysis reads {run_files.FORMAT}"
+        findings.append(invalid(f"{path.stem}_format", text))
+        return None
+    return document
+
+
+def _terms(
+    plan: Plan | None, statement: Statement | None, findings: list[Finding]
+) -> Terms | None:
+    if plan:
+        month, name, book = plan.month, plan.app.plan, plan.app.price_book
+    elif statement:
+        month, name = statement.month, statement.plan
+        book = str(statement.price_book.get("name"))
+    else:
+        return None
+    books = price_books()
+    if book not in books:
+        text = f"price book {book!r} is unknown here; known: {', '.join(books)}"
+        findings.append(invalid("price_book_unknown", text))
+        return None
+    if name not in books[book].plan_fee:
+        plans = ", ".join(books[book].plan_fee)
+        text = f"price book {book} has no plan {name!r}; it has: {plans}"
+        findings.append(invalid("plan_unknown", text))
+        return None
+    return Terms(month, name, books[book], plan.readings if plan else Readings())

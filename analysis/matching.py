@@ -1,0 +1,208 @@
+"""Row by row: every answer that a client read has exactly one row in the journal, and says the same.
+
+Request ids join the two: (`connection`, `request_seq`), the journal's `connected` rows naming each connection.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from analysis import journals, recount
+from analysis.billing_days import iso
+from analysis.findings import Finding, error, rows
+from analysis.journals import CONNECTED, IMPORTED, LOGGED_IN, LOGIN_REFUSED, RESUMED, Journal
+from analysis.ledgers import Ledger
+from analysis.schemas import REQUEST_SEQ_BITS
+
+_NOBODY: Final = -1
+_STRANGER: Final = -2
+"""A UserID that the ledger does not know."""
+_INSTANCE_ID_LENGTH: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Answered ledger rows beside their journal rows (same length and order), and what has no partner."""
+
+    ledger: pd.DataFrame
+    journal: pd.DataFrame
+    only_ledger: int
+    only_journal: pd.DataFrame
+    repeated: int
+
+
+def match(ledger: Ledger, journal: Journal) -> Matches:
+    """Join the two by request id; rows beyond the first of an id are counted, not joined."""
+    requests = journal.requests
+    requests = requests.assign(name=_names(ledger, journal, requests.index))
+    journal_ids = _ids(_connections(ledger, journal, requests), requests["request_seq"])
+    answered_ids = _ids(ledger.answered["connection"], ledger.answered["request_seq"])
+    open_ids = _ids(ledger.open["connection"], ledger.open["request_seq"])
+    again = pd.Index(journal_ids).duplicated()
+    repeated = int(pd.Index(answered_ids).duplicated().sum()) + int(again.sum())
+    requests, journal_ids = requests[~again], journal_ids[~again]
+    index = pd.Index(journal_ids)
+    at = index.get_indexer(pd.Index(answered_ids))
+    found = at >= 0
+    unclaimed = np.ones(len(requests), bool)
+    unclaimed[at[found]] = False
+    unclaimed &= ~index.isin(open_ids)
+    return Matches(
+        ledger=ledger.answered[found],
+        journal=requests.take(at[found]),
+        only_ledger=int(np.count_nonzero(~found)),
+        only_journal=requests[unclaimed],
+        repeated=repeated,
+    )
+
+
+def pairs(matches: Matches) -> list[Finding]:
+    """Check that nobody speaks of a request that the other does not know."""
+    findings = []
+    if matches.repeated:
+        text = f"{rows(matches.repeated)} repeat the request id of another"
+        findings.append(error("request_id_repeated", text))
+    if matches.only_ledger:
+        text = f"{rows(matches.only_ledger)} of the ledger were answered and are not in the journal"
+        findings.append(error("journal_row_missing", text))
+    extra = matches.only_journal
+    if len(extra):
+        text = f"{rows(len(extra))} of the journal, the first with seq {extra['seq'].iloc[0]:,}, are not in the ledger"
+        findings.append(error("journal_row_unasked", text))
+    return findings
+
+
+def contents(matches: Matches) -> list[Finding]:
+    """Check user, verb, code and time of each pair."""
+    ledger = matches.ledger
+    journal = matches.journal.set_axis(ledger.index)
+    is_login = journal["kind"].isin([LOGGED_IN, LOGIN_REFUSED])
+    before, after = ledger["app_before_ms"], ledger["app_after_ms"]
+    wrong = {
+        "user_differs": (journal["name"] != ledger["user"]) & (journal["name"] != _NOBODY),
+        "verb_differs": is_login != (ledger["verb"] == "login"),
+        "code_differs": journal["code"] != ledger["code"],
+        "time_differs": (journal["time_ms"] < before) | (journal["time_ms"] > after),
+        # A refusal with code 0, or an admission with another, would count one way and read the other.
+        "kind_contradicts_code": (journal["code"] == 0)
+        != journal["kind"].isin([LOGGED_IN, RESUMED]),
+    }
+    texts = {
+        "user_differs": "name another user in the journal than in the ledger",
+        "verb_differs": "are a login on one side and a resume on the other",
+        "code_differs": "have another code in the journal than in the ledger",
+        "time_differs": "happened, says the journal, at a time outside what the client knew of the app's clock",
+        "kind_contradicts_code": "of the journal are of a kind that contradicts their code",
+    }
+    return [
+        error(code, f"{rows(int(mask.sum()))} {texts[code]}: {_first(ledger, mask)}")
+        for code, mask in wrong.items()
+        if mask.any()
+    ]
+
+
+def order(matches: Matches) -> list[Finding]:
+    """Check that what was answered before something else was sent comes before it in the journal."""
+    seq = matches.journal["seq"].to_numpy()
+    sent = matches.ledger["sent_us"].to_numpy()
+    answered = matches.ledger["answered_us"].to_numpy()
+    by_answer = np.argsort(answered, kind="stable")
+    latest_seq = np.maximum.accumulate(np.concatenate([[0], seq[by_answer]]))
+    answers_before = np.searchsorted(answered[by_answer], sent, side="left")
+    late = latest_seq[answers_before] > seq
+    if not late.any():
+        return []
+    text = (
+        f"{rows(int(late.sum()))} of the journal come before something that was already answered when they were "
+        f"sent: {_first(matches.ledger, late)}"
+    )
+    return [error("order_violated", text)]
+
+
+def registration(journal: Journal) -> list[Finding]:
+    """Check that a number belongs to one UserID and a UserID to one number, and that every login has a number."""
+    names = journal.strings("user_id", LOGGED_IN, IMPORTED)
+    numbers = journal.frame["user"].take(names.index)
+    findings = []
+    for code, repeated, what in (
+        ("user_number_repeated", numbers.duplicated(), "user numbers have more than one UserID"),
+        ("user_id_repeated", names.duplicated(), "UserIDs have more than one user number"),
+    ):
+        if repeated.any():
+            findings.append(error(code, f"{int(repeated.sum()):,} {what}"))
+    logins = journal.logins
+    nameless = ~logins["user"].isin(numbers)
+    if nameless.any():
+        text = f"{rows(int(nameless.sum()))} log in a user whom no row registered"
+        findings.append(error("user_unregistered", text))
+    return findings
+
+
+def counted_days(journal: Journal, offset_ms: int) -> list[Finding]:
+    """Check the server's own claim: a user's first admitted login of a day, and no other row, counts for that day."""
+    claimed = journal.frame["counted_day"]
+    due = recount.counted_days(journal.logins, offset_ms)
+    due = due.reindex(journal.frame.index, fill_value=journals.NOT_COUNTED)
+    wrong = claimed != due
+    if not wrong.any():
+        return []
+    first = wrong.idxmax()
+    text = (
+        f"{rows(int(wrong.sum()))} of the journal count for a wrong day: the first, seq "
+        f"{journal.frame.at[first, 'seq']:,}, counts {_day(claimed[first])}, not {_day(due[first])}"
+    )
+    return [error("counted_day_wrong", text)]
+
+
+def _ids(connection: pd.Series, request_seq: pd.Series) -> NDArray[np.int64]:
+    return (
+        connection.to_numpy().astype(np.int64) << REQUEST_SEQ_BITS
+    ) | request_seq.to_numpy().astype(np.int64)
+
+
+def _connections(ledger: Ledger, journal: Journal, requests: pd.DataFrame) -> pd.Series:
+    """Translate the journal's connection numbers into the ledger's; unknown ones keep a number of their own."""
+    texts = journal.strings("text", CONNECTED)
+    instances = pc.utf8_slice_codeunits(pa.array(texts), 0, _INSTANCE_ID_LENGTH)
+    known = _positions(instances, ledger.connection_ids)
+    numbers = journal.frame["connection"].take(texts.index).to_numpy()
+    translated = _translated(requests["connection"], numbers, known)
+    return translated.where(translated != _STRANGER, _STRANGER - 1 - requests["connection"])
+
+
+def _names(ledger: Ledger, journal: Journal, index: pd.Index) -> pd.Series:
+    """Tell each request's user as the ledger numbers users: by the row's own UserID, or by its registration."""
+    texts = journal.strings("user_id", LOGGED_IN, IMPORTED)
+    known = _positions(pa.array(texts), ledger.user_ids)
+    registered = texts.index
+    numbers = journal.frame["user"].take(registered).to_numpy()
+    names = _translated(journal.frame["user"], numbers, known)
+    names[journal.frame["user"] == 0] = _NOBODY
+    refused = journal.strings("user_id", LOGIN_REFUSED)
+    names[refused.index] = _positions(pa.array(refused), ledger.user_ids)
+    return names.loc[index]
+
+
+def _positions(strings: pa.Array, known: pa.Array) -> NDArray[np.int64]:
+    found = pc.index_in(strings, value_set=known)
+    return np.asarray(pc.fill_null(found, _STRANGER).to_numpy(zero_copy_only=False), np.int64)
+
+
+def _translated(values: pd.Series, numbers: NDArray[np.int64], meanings: NDArray[np.int64]) -> pd.Series:
+    table = np.full(max(int(values.max()) if len(values) else 0, int(numbers.max(initial=0))) + 1, _STRANGER)
+    table[numbers] = meanings
+    return pd.Series(table[values.to_numpy()], index=values.index)
+
+
+def _first(ledger: pd.DataFrame, mask: pd.Series | NDArray[np.bool_]) -> str:
+    numbers = ledger["row"].to_numpy()[np.asarray(mask)]
+    return f"the first is row {numbers.min():,}"
+
+
+def _day(day: int) -> str:
+    return "nowhere" if day == journals.NOT_COUNTED else f"for {iso(int(day))}"

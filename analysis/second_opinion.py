@@ -1,0 +1,85 @@
+"""The second opinion, in DuckDB SQL: the same counts and sums from the Arrow tables, sharing no code with the first.
+
+Where the two differ, one of them is wrong, and the audit proves nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from analysis.billing_days import DAY_MS
+from analysis.counts import Count
+from analysis.prices import Overage
+
+_ANSWERED = """
+    SELECT user_id, verb::VARCHAR AS verb, code, (app_before_ms + {offset}) // {day} AS day
+    FROM ledger
+    WHERE code IS NOT NULL AND sent_us IS NOT NULL AND answered_us IS NOT NULL
+      AND app_before_ms IS NOT NULL AND app_after_ms IS NOT NULL
+"""
+
+_LEDGER_DAU = """
+    SELECT day, count(DISTINCT user_id) FROM ({answered})
+    WHERE code = 0 AND verb = 'login' GROUP BY day
+"""
+
+_LEDGER_CODES = "SELECT day, code, count(*) FROM ({answered}) GROUP BY day, code"
+
+_JOURNAL_DAU = """
+    SELECT (time_ms + {offset}) // {day} AS day, count(DISTINCT "user") FROM journal
+    WHERE kind = 5 GROUP BY day
+"""
+
+_JOURNAL_CODES = """
+    SELECT (time_ms + {offset}) // {day} AS day, code, count(*) FROM journal
+    WHERE kind BETWEEN 5 AND 8 GROUP BY day, code
+"""
+
+_CHARGE = """
+    SELECT units, (units * $unit_price + 500) // 1000 AS cents
+    FROM (SELECT greatest(0, ($peak - $free + $per - 1) // $per) AS units)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Units and amount of an overage."""
+
+    units: int
+    cents: int
+
+
+def of_ledger(table: pa.Table, offset_ms: int) -> Count:
+    answered = _ANSWERED.format(offset=offset_ms, day=DAY_MS)
+    with duckdb.connect() as connection:
+        connection.register("ledger", table)
+        dau = connection.sql(_LEDGER_DAU.format(answered=answered)).fetchall()
+        codes = connection.sql(_LEDGER_CODES.format(answered=answered)).fetchall()
+    return Count(dict(dau), _codes(codes))
+
+
+def of_journal(table: pa.Table, offset_ms: int) -> Count:
+    with duckdb.connect() as connection:
+        connection.register("journal", table)
+        dau = connection.sql(_JOURNAL_DAU.format(offset=offset_ms, day=DAY_MS)).fetchall()
+        codes = connection.sql(_JOURNAL_CODES.format(offset=offset_ms, day=DAY_MS)).fetchall()
+    return Count(dict(dau), _codes(codes))
+
+
+def charge(peak_dau: int, overage: Overage) -> Charge:
+    """Price a peak a second time."""
+    values: Mapping[str, int] = {
+        "peak": peak_dau,
+        "free": overage.free,
+        "per": overage.per,
+        "unit_price": overage.unit_price,
+    }
+    with duckdb.connect() as connection:
+        (row,) = connection.execute(_CHARGE, values).fetchall()
+    return Charge(*row)
+
+
+def _codes(rows: list[tuple[int, int, int]]) -> dict[tuple[int, int], int]:
+    return {(day, code): count for day, code, count in rows}

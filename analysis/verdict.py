@@ -1,0 +1,185 @@
+"""The verdict: outcome, figures and findings, for people, for scripts and for a CI."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from junitparser import Failure, JUnitXml, TestCase, TestSuite
+
+from analysis import run_files
+from analysis.audit import Audit
+from analysis.billing_days import iso
+from analysis.bills import money, price
+from analysis.findings import Finding
+from analysis.gates import Result
+from analysis.witnesses import WITNESSES
+
+Outcome = Literal["passed", "failed", "invalid"]
+
+EXIT_CODES: Final[Mapping[Outcome, int]] = {"passed": 0, "failed": 1, "invalid": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An audit judged by gates."""
+
+    audit: Audit
+    gates: Sequence[Result]
+
+    @property
+    def findings(self) -> list[Finding]:
+        failed = [result.finding for result in self.gates if not result.passed]
+        return [*self.audit.findings, *failed]
+
+    @property
+    def outcome(self) -> Outcome:
+        severities = {finding.severity for finding in self.findings}
+        if "invalid" in severities:
+            return "invalid"
+        return "failed" if "error" in severities else "passed"
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.outcome]
+
+
+def as_json(verdict: Verdict) -> dict[str, Any]:
+    """Return `verdict.json` (`docs/run-files.md`)."""
+    audit = verdict.audit
+    terms, top, bill = audit.terms, audit.peak, audit.bill
+    return {
+        "outcome": verdict.outcome,
+        "month": terms.month if terms else None,
+        "peak_dau": top.dau if top else None,
+        "peak_day": iso(top.day) if top and top.day is not None else None,
+        "dau_units": bill.dau_units if bill else None,
+        "amount_cents": bill.dau_cents if bill else None,
+        "total_cents": bill.total_cents if bill else None,
+        "currency": bill.currency if bill else None,
+        "charged_on": iso(terms.charge_day) if terms else None,
+        "lines": [asdict(line) for line in bill.lines] if bill else [],
+        "witnesses": {
+            name: asdict(summary) if (summary := audit.summaries[name]) else None
+            for name in WITNESSES
+        },
+        "findings": [asdict(finding) for finding in verdict.findings],
+        "gates": [
+            {
+                "metric": result.gate.metric,
+                "rule": result.gate.text,
+                "value": result.value,
+                "passed": result.passed,
+                "kind": result.gate.kind,
+            }
+            for result in verdict.gates
+        ],
+    }
+
+
+def headline(audit: Audit) -> str:
+    """Say what the month costs, in one line."""
+    if not (audit.terms and audit.peak and audit.bill):
+        return "no plan and no statement: nothing to bill by"
+    top, bill = audit.peak, audit.bill
+    on = f" on {iso(top.day)}" if top.day is not None else ""
+    peak = f"peak DAU {top.dau:,}{on}"
+    charged = f"charged {iso(audit.terms.charge_day)}"
+    if bill.dau is None:
+        return f"{peak} · {audit.terms.plan} has no overage, {money(bill.total_cents)} {bill.currency}"
+    units = f"{bill.dau_units} unit{'' if bill.dau_units == 1 else 's'}"
+    return (
+        f"{peak} · {units} × {price(bill.dau.unit_price)} = "
+        f"{money(bill.dau_cents)} {bill.currency}, {charged}"
+    )
+
+
+def agreement(audit: Audit) -> str:
+    """Say which witnesses there are: they agree, as the run passed."""
+    present = [name for name in WITNESSES if audit.summaries[name]]
+    absent = [name for name in WITNESSES if not audit.summaries[name]]
+    return " = ".join(present) + (f" (no {', no '.join(absent)})" if absent else "")
+
+
+def text(verdict: Verdict, report: str) -> str:
+    """Return what a person reads on the terminal."""
+    findings = [
+        f"{finding.severity:7}  {finding.code}: {finding.text}" for finding in verdict.findings
+    ]
+    if verdict.outcome == "passed":
+        lines = [headline(verdict.audit), f"{agreement(verdict.audit)}   · report: {report}"]
+        return "\n".join([*lines, *findings])
+    title = "FAILED" if verdict.outcome == "failed" else "INVALID: this run proves nothing"
+    count = f"{len(findings)} finding{'' if len(findings) == 1 else 's'}"
+    return "\n".join([f"{title} · {count} · report: {report}", *findings])
+
+
+def write(verdict: Verdict, folder: Path) -> None:
+    """Write summary, JUnit file and, last, `verdict.json`: who sees it sees the others."""
+    _replace(folder / run_files.SUMMARY, summary(verdict))
+    _replace(folder / run_files.JUNIT, junit(verdict))
+    document = json.dumps(as_json(verdict), indent=2, ensure_ascii=False)
+    _replace(folder / run_files.VERDICT, document + "\n")
+
+
+def summary(verdict: Verdict) -> str:
+    """Return `summary.md`, short enough for a pull request."""
+    lines = [f"# {verdict.outcome.capitalize()}", "", headline(verdict.audit), ""]
+    lines += ["| witness | peak DAU | DAU overage |", "|---|--:|--:|"]
+    for name in WITNESSES:
+        stated = verdict.audit.summaries[name]
+        figures = f"{stated.peak_dau:,} | {money(stated.amount_cents)}" if stated else "– | –"
+        lines.append(f"| {name} | {figures} |")
+    if verdict.findings:
+        lines += ["", "| severity | finding | |", "|---|---|---|"]
+        lines += [f"| {f.severity} | {f.code} | {_cell(f.text)} |" for f in verdict.findings]
+    if verdict.gates:
+        lines += ["", "| gate | must be | is | |", "|---|---|---|---|"]
+        lines += [
+            f"| {r.gate.metric} | {r.gate.text} | {_value(r)} | {'passed' if r.passed else 'failed'} |"
+            for r in verdict.gates
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def junit(verdict: Verdict) -> str:
+    """Return `junit.xml`: one case for each check and each gate."""
+    checks, gates = TestSuite("audit"), TestSuite("gates")
+    for check in verdict.audit.checks:
+        failures = [finding for finding in check.findings if finding.severity != "warning"]
+        checks.add_testcase(_case(check.name, f"audit.{check.group}", failures))
+    for result in verdict.gates:
+        failures = [] if result.passed or result.gate.is_warning else [result.finding]
+        name = f"{result.gate.metric} {result.gate.text}"
+        gates.add_testcase(_case(name, f"gates.{result.gate.kind}", failures))
+    document = JUnitXml("analysis")
+    document.add_testsuite(checks)
+    document.add_testsuite(gates)
+    return str(document.tostring().decode())
+
+
+def _case(name: str, group: str, failures: Sequence[Finding]) -> TestCase:
+    case = TestCase(name, group)
+    case.result = [Failure(_xml(finding.text), finding.code) for finding in failures]
+    return case
+
+
+def _xml(message: str) -> str:
+    """Leave out what XML 1.0 cannot hold: a damaged file may put anything into a message."""
+    return "".join(letter for letter in message if letter.isprintable())
+
+
+def _cell(message: str) -> str:
+    return " ".join(message.split()).replace("|", "\\|")
+
+
+def _value(result: Result) -> str:
+    return f"{result.value:.6g}" if isinstance(result.value, float) else str(result.value)
+
+
+def _replace(path: Path, content: str) -> None:
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(content, encoding="utf-8")
+    os.replace(draft, path)

@@ -1,0 +1,281 @@
+"""The four witnesses: plan, ledger, journal and statement must tell the same story, to the last user and cent."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from analysis import recount
+from analysis.billing_days import day_number, day_of, iso, start_ms
+from analysis.bills import Bill, money
+from analysis.counts import Count, Peak, peak
+from analysis.documents import Statement
+from analysis.findings import Finding, error, invalid, listed
+from analysis.journals import CHARGED, MONTH_CLOSED
+from analysis.loading import Run, Terms
+
+PLAN: Final = "plan"
+LEDGER: Final = "ledger"
+JOURNAL: Final = "journal"
+STATEMENT: Final = "statement"
+WITNESSES: Final = (PLAN, LEDGER, JOURNAL, STATEMENT)
+
+_CHARGE_KEYS: Final = ("month", "total_cents", "currency", "charged_on", "charged_at_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A witness in two figures; for the statement both are stated, for the others recomputed."""
+
+    peak_dau: int
+    amount_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What each witness that can count has counted."""
+
+    ledger: Count
+    journal: Count | None
+
+
+def counts(run: Run) -> Counts:
+    journal = recount.of_journal(run.journal, run.offset_ms) if run.journal else None
+    return Counts(recount.of_ledger(run.ledger.answered, run.offset_ms), journal)
+
+
+def summaries(run: Run, counted: Counts, terms: Terms | None) -> dict[str, Summary | None]:
+    """Sum up each witness; None for one that is absent, and for all without terms."""
+    result: dict[str, Summary | None] = dict.fromkeys(WITNESSES)
+    if terms is None:
+        return result
+    if run.plan:
+        planned = {day_number(day.day): day.dau_max for day in run.plan.days}
+        result[PLAN] = _summary(peak(planned, terms.days), terms)
+    result[LEDGER] = _summary(peak(counted.ledger.dau, terms.days), terms)
+    if counted.journal:
+        result[JOURNAL] = _summary(peak(counted.journal.dau, terms.days), terms)
+    if run.statement:
+        amount = sum(line.amount_cents for line in run.statement.lines if line.item == "dau")
+        result[STATEMENT] = Summary(run.statement.peak_dau, amount)
+    return result
+
+
+def readings(run: Run) -> list[Finding]:
+    """Check that this analysis knows how to judge by the plan's readings."""
+    if run.plan is None:
+        return []
+    chosen = run.plan.readings
+    findings = []
+    if chosen.dau != "login":
+        text = f"the plan counts DAU by {chosen.dau!r}; this analysis counts logins only"
+        findings.append(invalid("reading_unknown", text))
+    if not 1 <= chosen.charge_day <= 5:
+        text = f"the plan charges on day {chosen.charge_day}; the vendor's documents know 1 to 5"
+        findings.append(invalid("reading_unknown", text))
+    return findings
+
+
+def daily_dau(run: Run, counted: Counts, terms: Terms | None) -> list[Finding]:
+    """Compare the ledger's DAU of each day with plan, journal and statement."""
+    ledger = counted.ledger.dau
+    findings = []
+    if run.plan:
+        planned = {day_number(day.day): (day.dau_min, day.dau_max) for day in run.plan.days}
+        findings += _dau_outside(planned, ledger)
+    if counted.journal:
+        findings += _dau_differs(JOURNAL, counted.journal.dau, ledger)
+    if run.statement and terms:
+        in_month = {day: dau for day, dau in ledger.items() if day in terms.days}
+        stated = {day_number(day.day): day.dau for day in run.statement.daily_dau}
+        findings += _dau_differs(STATEMENT, stated, in_month)
+    return findings
+
+
+def daily_codes(run: Run, counted: Counts) -> list[Finding]:
+    """Compare requests by day and code: plan with ledger, journal with ledger; and arrivals by planned day."""
+    findings = []
+    ledger = counted.ledger.codes
+    if counted.journal:
+        findings += _codes_differ(JOURNAL, counted.journal.codes, ledger)
+    if run.plan is None:
+        return findings
+    races = {day_number(day.day) for day in run.plan.days if day.codes is None}
+    planned = {
+        (day_number(day.day), int(code)): count
+        for day in run.plan.days
+        for code, count in (day.codes or {}).items()
+        if count
+    }
+    certain = {key: count for key, count in ledger.items() if key[0] not in races}
+    return findings + _codes_differ(PLAN, planned, certain) + _arrivals(run)
+
+
+def clock(run: Run) -> list[Finding]:
+    """Check that each answered request began and ended on one billing day, the one for which it was planned."""
+    answered = run.ledger.answered
+    columns = ("planned_app_ms", "app_before_ms", "app_after_ms")
+    planned, before, after = (day_of(answered[column], run.offset_ms) for column in columns)
+    findings = []
+    for code, wrong, what in (
+        ("day_uncertain", before != after, "began and ended on different billing days"),
+        ("day_missed", planned != before, "were played on another billing day than planned"),
+    ):
+        if wrong.any():
+            text = f"{int(wrong.sum()):,} requests {what}, the first is row {answered['row'][wrong].min():,}"
+            findings.append(error(code, text))
+    return findings
+
+
+def price_book(run: Run, terms: Terms | None) -> list[Finding]:
+    """Compare the server's prices with our own, which were written from the sources independently."""
+    if run.statement is None or terms is None:
+        return []
+    stated = run.statement.price_book
+    differences = terms.book.differences(stated)
+    if stated.get("name") != terms.book.name:
+        differences.insert(0, f"the name is {stated.get('name')} instead of {terms.book.name}")
+    if not differences:
+        return []
+    return [error("price_book_differs", f"the statement's price book: {listed(differences)}")]
+
+
+def statement(run: Run, counted: Counts, terms: Terms | None) -> list[Finding]:
+    """Compare the statement with the bill recomputed from the ledger, field by field."""
+    if run.statement is None or terms is None:
+        return []
+    top = peak(counted.ledger.dau, terms.days)
+    stated = run.statement
+    due = _due(run, terms, top)
+    differences = [
+        f"{name} is {getattr(stated, name)} instead of {value}"
+        for name, value in due.items()
+        if getattr(stated, name) != value
+    ]
+    findings = [error("statement_differs", f"the statement's {text}") for text in differences]
+    return findings + _lines(stated, terms.bill(top.dau))
+
+
+def journal_statement(run: Run) -> list[Finding]:
+    """Compare the statement with the one that the journal recorded at the close, and with its charge."""
+    if run.statement is None or run.journal is None:
+        return []
+    month = run.statement.month
+    closes = [note for note in run.journal.notes(MONTH_CLOSED) if note.get("month") == month]
+    charges = [note for note in run.journal.notes(CHARGED) if note.get("month") == month]
+    findings = []
+    if len(closes) != 1:
+        text = f"the journal closes {month} {len(closes)} times"
+        findings.append(error("month_not_closed_once", text))
+    if len(charges) != (run.statement.charged_on is not None):
+        text = f"the journal charges {month} {len(charges)} times"
+        findings.append(error("month_not_charged_once", text))
+    closed = run.statement_json | {"charged_on": None, "charged_at_ms": None}
+    charge = {key: run.statement_json[key] for key in _CHARGE_KEYS}
+    for code, notes, expected in (
+        ("close_differs", closes, closed),
+        ("charge_differs", charges, charge),
+    ):
+        wrong = sorted(
+            {key for note in notes for key in expected | dict(note) if note.get(key) != expected.get(key)}
+        )
+        if wrong:
+            text = f"the journal and statement.json differ in {listed(wrong)}"
+            findings.append(error(code, text))
+    return findings
+
+
+def _summary(top: Peak, terms: Terms) -> Summary:
+    return Summary(top.dau, terms.bill(top.dau).dau_cents)
+
+
+def _due(run: Run, terms: Terms, top: Peak) -> dict[str, object]:
+    """What must stand in the statement beside its lines."""
+    bill = terms.bill(top.dau)
+    due = {
+        "plan": terms.plan,
+        "month": terms.month,
+        "currency": terms.book.currency,
+        "peak_dau": top.dau,
+        "peak_day": None if top.day is None else iso(top.day),
+        "total_cents": bill.total_cents,
+        "closed_at_ms": start_ms(terms.days.stop, run.offset_ms),
+        "charged_on": iso(terms.charge_day),
+        "charged_at_ms": start_ms(terms.charge_day, run.offset_ms),
+    }
+    return due | ({"sdkappid": run.plan.app.sdkappid} if run.plan else {})
+
+
+def _lines(stated: Statement, bill: Bill) -> list[Finding]:
+    found = {line.item: line for line in stated.lines}
+    due = {line.item: line for line in bill.lines}
+    findings = []
+    if len(found) != len(stated.lines):
+        findings.append(error("bill_differs", "the statement repeats a line"))
+    for item in sorted(set(found) ^ set(due)):
+        where = "has a line" if item in found else "lacks the line"
+        findings.append(error("bill_differs", f"the statement {where} {item!r}"))
+    for item in due.keys() & found.keys():
+        for name, value in asdict(due[item]).items():
+            other = getattr(found[item], name)
+            if other != value:
+                text = f"line {item!r}: {name} is {_figure(name, other)} instead of {_figure(name, value)}"
+                findings.append(error("bill_differs", text))
+    return findings
+
+
+def _figure(name: str, value: object) -> str:
+    if name == "amount_cents" and isinstance(value, int):
+        return money(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _dau_outside(
+    planned: Mapping[int, tuple[int, int]], ledger: Mapping[int, int]
+) -> list[Finding]:
+    texts = []
+    for day in sorted(planned.keys() | ledger.keys()):
+        low, high = planned.get(day, (0, 0))
+        found = ledger.get(day, 0)
+        if not low <= found <= high:
+            between = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+            texts.append(f"{iso(day)} {between} against {found:,}")
+    return _days("dau_differs", "DAU of plan and ledger", texts)
+
+
+def _dau_differs(name: str, other: Mapping[int, int], ledger: Mapping[int, int]) -> list[Finding]:
+    texts = [
+        f"{iso(day)} {other.get(day, 0):,} against {ledger.get(day, 0):,}"
+        for day in sorted(other.keys() | ledger.keys())
+        if other.get(day, 0) != ledger.get(day, 0)
+    ]
+    return _days("dau_differs", f"DAU of {name} and ledger", texts)
+
+
+def _codes_differ(
+    name: str, other: Mapping[tuple[int, int], int], ledger: Mapping[tuple[int, int], int]
+) -> list[Finding]:
+    texts = [
+        f"{iso(day)} code {code}: {other.get((day, code), 0):,} against {ledger.get((day, code), 0):,}"
+        for day, code in sorted(other.keys() | ledger.keys())
+        if other.get((day, code), 0) != ledger.get((day, code), 0)
+    ]
+    return _days("codes_differ", f"answers of {name} and ledger", texts)
+
+
+def _arrivals(run: Run) -> list[Finding]:
+    if run.plan is None:
+        return []
+    days = day_of(run.ledger.table["planned_app_ms"].to_pandas(), run.offset_ms)
+    found = days.value_counts().to_dict()
+    planned = {day_number(day.day): day.arrivals for day in run.plan.days}
+    texts = [
+        f"{iso(day)} {planned.get(day, 0):,} against {found.get(day, 0):,}"
+        for day in sorted(planned.keys() | found.keys())
+        if planned.get(day, 0) != found.get(day, 0)
+    ]
+    return _days("arrivals_differ", "arrivals of plan and ledger", texts)
+
+
+def _days(code: str, what: str, texts: Iterable[str]) -> list[Finding]:
+    cases = list(texts)
+    return [error(code, f"{what} differ: {listed(cases)}")] if cases else []

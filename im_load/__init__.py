@@ -1,0 +1,1 @@
+"""The harness: plans a run, plays it with Locust, and keeps what the clients saw."""

@@ -1,0 +1,489 @@
+"""Conducts a run: makes the app, moves its clock, tells the workers when to play, and brings everything home.
+
+Runs once, beside Locust's master or local runner. Whatever goes wrong becomes a problem in the manifest, and a run with a
+problem is invalid: it is never reported as passed.
+"""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import gevent
+from gevent.event import Event
+
+from analysis import run_files
+from im_load import plan, population
+from im_load.control import Control, Http, ServerError, nearest_points
+from im_load.options import RunOptions
+from im_load.plan import Plan, PlanOptions
+from im_load.progress import INTERVAL_S, Moment, Progress
+from im_load.run_directory import RunDirectory
+from im_load.server_process import ServerProcess
+from im_load.worker import Assignment
+
+INVALID: Final = 2
+WRONG_USE: Final = 3
+
+SERVER_FOLDER: Final = "server"
+"""Where the embedded server keeps its data: stays with an unfinished run, so that it can be started again."""
+WORKERS_TIMEOUT_S: Final = 60.0
+"""For a worker to acknowledge, compute a day or hand over its ledger."""
+LEAD_US: Final = 5_000
+"""Between the go and a day's first arrival, so that every worker has heard it."""
+
+type_send = Callable[[str, dict[str, Any], str | None], None]
+
+
+class RunBrokenError(Exception):
+    """Raised when a run cannot go on; carries the code of the problem."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Conductor:
+    """One run from its options to its verdict."""
+
+    def __init__(
+        self,
+        options: RunOptions,
+        scenario: str,
+        send: type_send,
+    ) -> None:
+        self.exit_code = INVALID
+        self.verdict_text = ""
+        self._options = options
+        self._scenario = scenario
+        self._server: ServerProcess | None = None
+        self._send = send
+        self._progress = Progress()
+        self._problems: list[dict[str, str]] = []
+        self._ready: dict[str, list[int]] = defaultdict(list)
+        """Drivers that wait for a share, by Locust's client id: their workers' indices."""
+        self._workers: list[int] = []
+        self._acknowledged: Counter[str] = Counter()
+        self._counts: dict[int, dict[str, int]] = {}
+        self._done: set[int] = set()
+        self._totals: dict[int, dict[str, int]] = {}
+        self._heard = Event()
+        self._directory: RunDirectory | None = None
+        self._spike: dict[str, Any] | None = None
+        self._status: dict[str, Any] = {}
+        self._greenlet: gevent.Greenlet | None = None
+        self.is_conducting = False
+        self.is_finished = False
+
+    # --- what the workers say ---------------------------------------------------------------------
+
+    def on_ready(self, client_id: str, data: Mapping[str, Any]) -> None:
+        self._ready[client_id].append(data["worker"])
+        self._heard.set()
+
+    def on_ack(self, data: Mapping[str, Any]) -> None:
+        self._acknowledged[data["what"]] += 1
+        self._heard.set()
+
+    def on_progress(self, data: Mapping[str, Any]) -> None:
+        self._counts[data["worker"]] = dict(data)
+
+    def on_day_done(self, data: Mapping[str, Any]) -> None:
+        self.on_progress(data)
+        self._done.add(data["worker"])
+        self._heard.set()
+
+    def on_failed(self, data: Mapping[str, Any]) -> None:
+        self._problem("server_lost", f"worker {data['worker']}: {data['text']}")
+        self._heard.set()
+
+    def on_clients(self, alive: set[str]) -> None:
+        """Which of Locust's workers still send heartbeats."""
+        for client_id in self._ready.keys() - alive:
+            worker = self._ready[client_id][0]
+            if worker not in self._totals:
+                self._problem("worker_lost", f"worker {worker} is gone, and its ledger with it")
+                self._heard.set()
+
+    def on_ledger(self, data: Mapping[str, Any]) -> None:
+        if self._directory is not None:
+            self._directory.ledger(data["worker"]).write(data["data"])
+
+    def on_totals(self, data: Mapping[str, Any]) -> None:
+        self._totals[data["worker"]] = dict(data)
+        self._heard.set()
+
+    def interrupt(self) -> None:
+        """Ctrl-C, or Locust ended for a reason of its own: keep what there is, as an invalid run."""
+        self._problem("interrupted", "the run was stopped before its end")
+        if self._greenlet is not None:
+            self._greenlet.kill()
+        if not self.is_finished:
+            self._finish(datetime.now(UTC), 0.0)
+
+    # --- the run ----------------------------------------------------------------------------------
+
+    def conduct(self, drivers: int) -> None:
+        """Play the whole plan with this many drivers and audit it; sets `exit_code` and `verdict_text`."""
+        started = datetime.now(UTC)
+        began_s = time.monotonic()
+        self._greenlet = gevent.getcurrent()
+        try:
+            self._play(started, drivers)
+        except RunBrokenError as error:
+            self._problem(error.code, str(error))
+        except ServerError as error:
+            self._problem("server_lost", str(error))
+        except OSError as error:
+            self._problem("harness_error", f"{error}")
+        self._finish(started, time.monotonic() - began_s)
+
+    def _play(self, started: datetime, drivers: int) -> None:
+        options = self._options
+        self._directory = RunDirectory(
+            options.runs, self._scenario, options.month, options.seed, started
+        )
+        app = self._app()
+        self._sdkappid = app["sdkappid"]
+        trial = app["plan"] == "trial"
+        self._plan = Plan(
+            PlanOptions(
+                self._scenario,
+                options.seed,
+                options.month,
+                app["plan"],
+                options.daily_dau,
+                dau_max=plan.TRIAL_DAU_MAX if trial else None,
+            )
+        )
+        self._offset_ms = app["billing_offset_ms"]
+        content = self._plan.as_json(list(options.dates), options.given)
+        self._arrivals = content["arrivals"]
+        content["app"] = {key: app[key] for key in ("sdkappid", "plan", "price_book")}
+        content["readings"] = {
+            "billing_offset_ms": self._offset_ms,
+            "dau": "login",
+            "charge_day": app["charge_day"],
+        }
+        self._directory.write_json(run_files.PLAN, content)
+        self._assign(app["key"], drivers)
+        self._say(
+            f"{len(self._plan)} days of {options.month}, {self._arrivals:,} logins, peak DAU {max(options.daily_dau):,}, "
+            f"{drivers} driver{'s' if drivers > 1 else ''} at {options.rate:,.0f}/s, about "
+            f"{self._arrivals / options.rate:,.0f} s · {self._directory.path}"
+        )
+        watcher = gevent.spawn(self._watch)
+        try:
+            for index in range(len(self._plan)):
+                self._play_day(index)
+        finally:
+            watcher.kill()
+            self._progress.end()
+        self._drain()
+        self._close_month()
+
+    def _app(self) -> dict[str, Any]:
+        options = self._options
+        start = options.dates[0].isoformat()
+        if options.host is None:
+            assert self._directory is not None, "the embedded server keeps its data in the run's directory"
+            self._server = ServerProcess(
+                self._directory.path / SERVER_FOLDER, defect=options.defect
+            )
+            ready = self._server.ready
+            self._url, self._gateway_url = ready["url"], ready["gateway_url"]
+            self._control = Control(ready["control_url"], ready["control_token"])
+        else:
+            self._url = options.host
+            self._gateway_url = options.host.replace("http", "ws", 1)
+            self._control = Control(options.control_url, options.control_token)
+        if options.sdkappid:
+            return _usable_app(self._control, self._url, options)
+        return self._control.make_app({"plan": options.app_plan, "start": start})
+
+    def _assign(self, key: str, drivers: int) -> None:
+        """Give every driver its share of the plan."""
+        self._workers = sorted({worker for workers in self._ready.values() for worker in workers})
+        world = population.world()
+        common = {
+            "plan": plan.options_json(self._plan.options),
+            "sdkappid": self._sdkappid,
+            "key": key,
+            "gateway_url": self._gateway_url,
+            "access_points": nearest_points(self._url, world.countries),
+            "first_rows": self._plan.first_rows(),
+            "day_starts_ms": [self._day_start_ms(index) for index in range(len(self._plan))],
+            "rate": self._options.rate,
+            "connections": self._options.connections,
+            "zero_ns": time.monotonic_ns(),
+            "drivers": drivers,
+        }
+        first = 0
+        for client_id in sorted(self._ready):
+            count = len(self._ready[client_id])
+            shares = list(range(first, first + count))
+            first += count
+            assignment = Assignment(**common, shares=shares)
+            self._send("im_assign", asdict(assignment), client_id)
+        self._zero_ns = common["zero_ns"]
+        self._await_acknowledged("assign")
+
+    def _play_day(self, index: int) -> None:
+        start_ms = self._day_start_ms(index)
+        self._done.clear()
+        self._tell("im_day", {"index": index})
+        self._await_acknowledged("day")
+        self._control.move_clock(self._sdkappid, start_ms)
+        zero_us = self._now_us() + LEAD_US
+        began_us = zero_us
+        self._tell("im_go", {"index": index, "zero_us": zero_us, "app_ms": start_ms})
+        self._await_acknowledged("ceiling")
+        times = self._plan.day(index).times_ms
+        for step, step_ms in enumerate(plan.STEPS_MS[1:], start=1):
+            first = int(times.searchsorted(step_ms))
+            self._sleep_until(zero_us + int(first * 1e6 / self._options.rate))
+            # In this order, so that no worker can know less than the server's clock allows.
+            self._tell("im_ceiling", {"app_ms": start_ms + step_ms})
+            self._await_acknowledged("ceiling")
+            self._control.move_clock(self._sdkappid, start_ms + step_ms)
+            self._tell("im_floor", {"step": step, "app_ms": start_ms + step_ms})
+        # The barrier at midnight: all planned logins are answered before the clock moves on.
+        self._wait(lambda: len(self._done) == len(self._workers), None, "a day's logins")
+        self._note_spike(index, (self._now_us() - began_us) / 1e6)
+
+    def _drain(self) -> None:
+        self._tell("im_drain", {})
+        self._wait(
+            lambda: len(self._totals) == len(self._workers),
+            WORKERS_TIMEOUT_S,
+            "the workers' ledgers",
+        )
+
+    def _close_month(self) -> None:
+        """Past the month's end to the charge, then fetch what the server has to say."""
+        assert self._directory is not None, "a run that played has a directory"
+        after_ms = self._day_start_ms(len(self._plan))
+        self._control.move_clock(self._sdkappid, after_ms)
+        charge_day = self._control.status(self._sdkappid)["charge_day"]
+        self._control.move_clock(self._sdkappid, after_ms + (charge_day - 1) * plan.DAY_MS)
+        statement = self._control.statement(self._sdkappid, self._options.month)
+        self._directory.write_json(run_files.STATEMENT, statement)
+        folder = self._directory.path / run_files.JOURNAL_FOLDER
+        self._journal = self._control.save_journal(self._sdkappid, folder)
+
+    def _finish(self, started: datetime, duration_s: float) -> None:
+        """Write the manifest, audit, and keep the verdict for the end of Locust's own output."""
+        self.is_finished = True
+        self._progress.end()
+        if self._problems:
+            self._tell("im_abort", {})
+            self._collect_after_abort()
+        if self._directory is None:
+            self.exit_code = WRONG_USE
+            self.verdict_text = "\n".join(problem["text"] for problem in self._problems)
+            return
+        self._directory.close_ledgers()
+        self._directory.write_json(run_files.MANIFEST, self._manifest(started, duration_s))
+        if self._server is not None:
+            self._server.stop()
+        if not self._problems:
+            shutil.rmtree(self._directory.path / SERVER_FOLDER, ignore_errors=True)
+            self._directory.complete()
+        self.exit_code, self.verdict_text = self._audit(self._directory.path)
+        if (self._directory.path / run_files.VERDICT).is_file():
+            self._directory.link_latest()
+
+    def _collect_after_abort(self) -> None:
+        """What the workers still have is worth keeping: an invalid run is looked into."""
+        deadline_s = time.monotonic() + WORKERS_TIMEOUT_S / 6
+        self._tell("im_drain", {})
+        lost = sum(problem["code"] == "worker_lost" for problem in self._problems)
+        while len(self._totals) < len(self._workers) - lost and time.monotonic() < deadline_s:
+            self._heard.wait(0.1)
+            self._heard.clear()
+        if self._directory is not None and hasattr(self, "_control"):
+            try:
+                folder = self._directory.path / run_files.JOURNAL_FOLDER
+                self._journal = self._control.save_journal(self._sdkappid, folder)
+            except ServerError:
+                pass  # The server is what was lost; the problem says so already.
+
+    def _manifest(self, started: datetime, duration_s: float) -> dict[str, Any]:
+        assert self._directory is not None, "a manifest is written into a directory"
+        workers = []
+        for worker in self._workers:
+            ledger = self._directory.ledger(worker)
+            workers.append(
+                {
+                    "index": worker,
+                    "file": ledger.name,
+                    **{
+                        key: self._totals.get(worker, {}).get(key, 0)
+                        for key in ("rows", "issued", "answered")
+                    },
+                    "bytes": ledger.bytes,
+                    "blake2b": ledger.digest(),
+                }
+            )
+        manifest = {
+            "format": run_files.FORMAT,
+            "id": self._directory.id,
+            "complete": not self._problems,
+            "started_at": started.isoformat(timespec="seconds"),
+            "duration_s": round(duration_s, 3),
+            "workers_expected": len(self._workers),
+            "workers": workers,
+            "locust": self.locust_totals() if self.locust_totals else None,
+            "server": {"kind": "embedded" if self._server else "external"},
+            "spike": self._spike,
+            "problems": self._problems,
+        }
+        if hasattr(self, "_journal"):
+            files = [f"{run_files.JOURNAL_FOLDER}/{name}" for name in self._journal["files"]]
+            manifest["journal"] = {**self._journal, "files": files}
+        return manifest
+
+    locust_totals: Callable[[], dict[str, int]] | None = None
+    """Set by the scenario: requests and failures as Locust counts them."""
+
+    def _audit(self, path: Path) -> tuple[int, str]:
+        # A process of its own: pandas must not be imported under gevent's patches, and a crash there is not a verdict.
+        command = [sys.executable, "-m", "analysis", "audit", str(path)]
+        if self._options.gates is not None:
+            command += ["--gates", str(self._options.gates)]
+        self._say("auditing …")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- our own interpreter and module
+        text = done.stdout.rstrip()
+        if done.stderr.strip():
+            text = f"{text}\n{done.stderr.rstrip()}".lstrip()
+        return done.returncode if 0 <= done.returncode <= WRONG_USE else WRONG_USE, text
+
+    # --- parts ------------------------------------------------------------------------------------
+
+    def _tell(self, name: str, data: dict[str, Any]) -> None:
+        for client_id in list(self._ready):
+            self._send(name, data, client_id)
+
+    def _await_acknowledged(self, what: str) -> None:
+        expected = len(self._ready)
+        self._wait(
+            lambda: self._acknowledged[what] >= expected, WORKERS_TIMEOUT_S, "the workers"
+        )
+        self._acknowledged[what] = 0
+
+    def _wait(self, is_done: Callable[[], bool], timeout_s: float | None, whom: str) -> None:
+        began_s = time.monotonic()
+        while not is_done():
+            self._check_problems()
+            if timeout_s is not None and time.monotonic() - began_s > timeout_s:
+                raise RunBrokenError("no_answer", f"waited {timeout_s:.0f} s for {whom}")
+            self._heard.wait(0.2)
+            self._heard.clear()
+        self._check_problems()
+
+    def _check_problems(self) -> None:
+        if self._problems:
+            raise RunBrokenError(self._problems[0]["code"], self._problems[0]["text"])
+
+    def _problem(self, code: str, text: str) -> None:
+        problem = {"code": code, "text": text}
+        if problem not in self._problems:
+            self._problems.append(problem)
+
+    def _sleep_until(self, at_us: int) -> None:
+        while (left_us := at_us - self._now_us()) > 0:
+            self._check_problems()
+            gevent.sleep(min(left_us / 1e6, 0.2))
+
+    def _now_us(self) -> int:
+        return (time.monotonic_ns() - self._zero_ns) // 1_000
+
+    def _day_start_ms(self, index: int) -> int:
+        days = self._options.dates[0].toordinal() - datetime(1970, 1, 1, tzinfo=UTC).toordinal()
+        return (days + index) * plan.DAY_MS - self._offset_ms
+
+    def _note_spike(self, index: int, duration_s: float) -> None:
+        logins = len(self._plan.day(index))
+        if self._spike is None or logins > self._spike["logins"]:
+            self._spike = {
+                "day": self._options.dates[index].isoformat(),
+                "logins": logins,
+                "duration_s": round(duration_s, 3),
+            }
+
+    def _watch(self) -> None:
+        """Show progress; its own connection, so that a slow status never delays the clock."""
+        control = self._control.another()
+        while True:
+            gevent.sleep(INTERVAL_S)
+            try:
+                status = control.status(self._sdkappid)
+            except ServerError:
+                return  # The conductor notices by itself.
+            answered = sum(counts["answered"] for counts in self._counts.values())
+            left_s = (self._arrivals - answered) / self._options.rate
+            self._progress.show(
+                Moment(
+                    time.monotonic(),
+                    status["day"],
+                    answered,
+                    self._arrivals,
+                    status["dau"],
+                    status["total_cents"],
+                    status["currency"],
+                    left_s,
+                )
+            )
+
+    def _say(self, text: str) -> None:
+        self._progress.say(text)
+
+
+def check_host(options: RunOptions) -> None:
+    """That a given server answers and can be driven. Raises ServerError with one line."""
+    assert options.host is not None, "only a given host is checked"
+    status, _ = Http(options.host).request("GET", "/v4/openim/none")
+    if status != 200:  # noqa: PLR2004 -- the vendor's API answers 200 to everything
+        raise ServerError(f"{options.host} is no IM server: /v4 answered HTTP {status}")
+    if not options.control_token:
+        message = (
+            f"{options.host}: a month cannot be played on a server whose clock cannot be set; "
+            "give the mock's token with --control-token (it stands in its ready line)"
+        )
+        raise ServerError(message)
+    Control(options.control_url, options.control_token).version()
+    if options.sdkappid and not options.key:
+        raise ServerError("--sdkappid needs --key, to sign in its users")
+
+
+def _usable_app(control: Control, url: str, options: RunOptions) -> dict[str, Any]:
+    """An app that exists already: its key has to sign, and its clock must not be past the month's beginning."""
+    status = control.status(options.sdkappid)
+    check_key(url, options.sdkappid, options.key)
+    month = options.month
+    if status["logins"] or status["month"] > month or status["statements"]:
+        message = (
+            f"app {options.sdkappid} has been used already (clock in {status['month']}, {status['logins']} logins); "
+            "reset it, or leave --sdkappid out and get a fresh one"
+        )
+        raise ServerError(message)
+    return {**status, "key": options.key}
+
+
+def check_key(url: str, sdkappid: int, key: str) -> None:
+    """Raises ServerError when the app does not take UserSigs of this key."""
+    from mock_im_server.wire import usersig  # noqa: PLC0415 -- only a given app needs a signer here
+
+    now_s = int(time.time())
+    signature = usersig.sign(usersig.mac_of(key), sdkappid, "administrator", now_s - 60, 3_600)
+    path = f"/v4/openim/none?sdkappid={sdkappid}&identifier=administrator&usersig={signature}"
+    answer = Http(url).json("GET", path)
+    code = answer.get("ErrorCode")
+    if code != 60009:  # noqa: PLR2004 -- the key holds: what is refused is the made-up command
+        raise ServerError(f"--key does not sign for SDKAppID {sdkappid}: {code} {answer.get('ErrorInfo')}")

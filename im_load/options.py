@@ -1,0 +1,181 @@
+"""Options of the scenarios: what Locust's parser gets, and what comes out of it, checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from im_load.daily_dau import WrongInputError, from_csv, month_dates, with_spike
+
+DEFAULT_MONTH: Final = "2026-10"
+"""Fixed, so that the same command gives the same run tomorrow."""
+DEFAULT_SPIKE_DAY: Final = 16
+DEFAULT_RATE: Final = 25_000.0
+PLANS: Final = ("trial", "pro", "ultimate")
+CONNECTIONS: Final = ("shared", "per-user")
+SEED_MAX: Final = 2**63 - 1
+DAU_MAX: Final = 50_000_000
+
+VENDOR_HOSTS: Final = (
+    "tim.qq.com",
+    "im.qcloud.com",
+    "my-imcloud.com",
+    "tencentcloudapi.com",
+    "qq.com",
+    "myqcloud.com",
+    "qcloud.com",
+)
+"""Domains of the vendor's real service, where a login costs real money (REST overview 1047/34620, firewall page 78627)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a run was asked for, checked; nothing has been started or written yet."""
+
+    month: str
+    dates: tuple[date, ...]
+    daily_dau: tuple[int, ...]
+    seed: int
+    app_plan: str
+    connections: str
+    rate: float
+    host: str | None
+    control_url: str
+    control_token: str
+    sdkappid: int
+    key: str
+    defect: str | None
+    runs: Path
+    gates: Path | None
+    given: Mapping[str, Any]
+    """For `plan.json`."""
+
+
+def checked(parsed: Any) -> RunOptions:  # noqa: ANN401 -- argparse's namespace
+    """Raises WrongInputError with one line that says what is wrong and what to do."""
+    days = _days(parsed)
+    dates = tuple(days)
+    gates = Path(parsed.gates) if parsed.gates else None
+    if gates is not None and not gates.is_file():
+        raise WrongInputError(f"--gates {gates}: there is no such file")
+    host = _host(parsed.host, allowed=parsed.real_host_costs_money)
+    return RunOptions(
+        month=dates[0].isoformat()[:7],
+        dates=dates,
+        daily_dau=tuple(days.values()),
+        seed=_integer("--seed", parsed.seed, 0, SEED_MAX),
+        app_plan=_one_of("--plan", parsed.plan, PLANS),
+        connections=_one_of("--connections", parsed.connections, CONNECTIONS),
+        rate=_rate(parsed.rate),
+        host=host,
+        control_url=parsed.control_url or f"{host}/control/v1",
+        control_token=parsed.control_token or "",
+        sdkappid=_integer("--sdkappid", parsed.sdkappid or 0, 0, 2**32),
+        key=parsed.key or "",
+        defect=parsed.defect or None,
+        runs=Path(parsed.runs),
+        gates=gates,
+        given=_given(parsed, host),
+    )
+
+
+def _days(parsed: Any) -> dict[date, int]:  # noqa: ANN401 -- argparse's namespace
+    if getattr(parsed, "dau_csv", None) is not None:
+        if not parsed.dau_csv:
+            raise WrongInputError("--dau-csv: name a file with the columns date and dau")
+        return from_csv(Path(parsed.dau_csv), _scale(parsed.scale))
+    dates = month_dates(parsed.month)
+    baseline = _integer("--baseline-dau", parsed.baseline_dau, 0, DAU_MAX)
+    peak = _integer("--peak-dau", parsed.peak_dau, 1, DAU_MAX)
+    if peak < baseline:
+        message = f"--peak-dau {peak} is below --baseline-dau {baseline}: the spike must be the higher of the two"
+        raise WrongInputError(message)
+    return with_spike(dates, baseline, peak, _spike_day(parsed.spike_day, dates))
+
+
+def _spike_day(text: str | None, dates: list[date]) -> date:
+    if not text:
+        return dates[DEFAULT_SPIKE_DAY - 1]
+    try:
+        day = dates[int(text) - 1] if text.isdecimal() and int(text) else date.fromisoformat(text)
+    except (ValueError, IndexError):
+        day = None
+    if day not in dates:
+        message = f"--spike-day {text!r}: a day of {dates[0]:%Y-%m} is written like {dates[-1]} or {dates[-1].day}"
+        raise WrongInputError(message)
+    return day
+
+
+def _scale(text: Any) -> Decimal:  # noqa: ANN401 -- from the command line or a form
+    try:
+        scale = Decimal(str(text))
+    except InvalidOperation:
+        scale = Decimal(0)
+    if not scale.is_finite() or scale <= 0:
+        raise WrongInputError(f"--scale {text!r}: a number above 0 is needed, like 0.1")
+    return scale
+
+
+def _rate(text: Any) -> float:  # noqa: ANN401 -- from the command line or a form
+    try:
+        rate = float(text)
+    except (TypeError, ValueError):
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise WrongInputError(f"--rate {text!r}: a number of logins a second is needed, like 20000")
+    return rate
+
+
+def _integer(name: str, value: Any, least: int, most: int) -> int:  # noqa: ANN401 -- from the command line or a form
+    try:
+        number = int(str(value).replace("_", ""))
+    except ValueError:
+        number = None
+    if number is None or not least <= number <= most:
+        raise WrongInputError(f"{name} {value!r}: a whole number from {least} to {most} is needed")
+    return number
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise WrongInputError(f"{name} {value!r}: choose one of {', '.join(known)}")
+    return value
+
+
+def _host(text: str | None, *, allowed: bool) -> str | None:
+    if not text:
+        return None
+    parts = urlsplit(text if "//" in text else f"http://{text}")
+    name = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or not name:
+        raise WrongInputError(f"--host {text!r}: an address like http://127.0.0.1:18080 is needed")
+    if any(name == domain or name.endswith(f".{domain}") for domain in VENDOR_HOSTS):
+        if not allowed:
+            message = (
+                f"--host {name} is the vendor's real service: this run would be billed for real; "
+                "add --real-host-costs-money if that is what you want"
+            )
+            raise WrongInputError(message)
+    if parts.scheme == "https":
+        raise WrongInputError(f"--host {text}: TLS is not supported yet, use http://")
+    return f"http://{parts.netloc}"
+
+
+def _given(parsed: Any, host: str | None) -> dict[str, Any]:  # noqa: ANN401 -- argparse's namespace
+    names = (
+        "peak_dau",
+        "baseline_dau",
+        "spike_day",
+        "dau_csv",
+        "scale",
+        "month",
+        "seed",
+        "plan",
+        "connections",
+        "rate",
+    )
+    given = {name: getattr(parsed, name) for name in names if getattr(parsed, name, None) is not None}
+    return {**given, "server": "external" if host else "embedded"}

@@ -1,0 +1,54 @@
+"""Who the simulated users are: UserIDs, countries and devices, each a pure function of the seed and the user's index."""
+
+import csv
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from im_load import chance
+
+COUNTRY_PURPOSE: Final = 1
+PLATFORM_PURPOSE: Final = 2
+
+PLATFORMS: Final = ("Android", "iPhone", "Web", "PC", "iPad")
+PLATFORM_NUMBERS: Final = (2, 3, 7, 1, 4)
+"""Numbers in a frame's head. 7 was recorded from the vendor's web SDK, the others are assumed."""
+_PLATFORM_PERMILLE: Final = (560, 270, 100, 50, 20)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Countries and their shares of the users, in parts per million."""
+
+    countries: tuple[str, ...]
+    shares_ppm: NDArray[np.int64]
+
+    def country_of(self, seed: int, users: NDArray[np.int64]) -> NDArray[np.int16]:
+        """Indices into `countries`."""
+        drawn = chance.numbers(seed, COUNTRY_PURPOSE, users) % np.uint64(self.shares_ppm.sum())
+        edges = np.cumsum(self.shares_ppm)
+        return np.searchsorted(edges, drawn.astype(np.int64), side="right").astype(np.int16)
+
+
+def world() -> World:
+    """The countries of the server's data file: data, so that both sides speak of the same places."""
+    source = files("mock_im_server").joinpath("data/countries.csv")
+    with source.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    shares = np.array([int(row["users_share_ppm"]) for row in rows], dtype=np.int64)
+    return World(tuple(row["country"] for row in rows), shares)
+
+
+def platform_of(seed: int, users: NDArray[np.int64]) -> NDArray[np.int8]:
+    """Indices into `PLATFORMS`: each user's first device."""
+    drawn = chance.numbers(seed, PLATFORM_PURPOSE, users) % np.uint64(1_000)
+    edges = np.cumsum(_PLATFORM_PERMILLE)
+    return np.searchsorted(edges, drawn.astype(np.int64), side="right").astype(np.int8)
+
+
+def user_id(user: int) -> str:
+    """The UserID of a user's index, at most 32 bytes."""
+    return f"user_{user:07d}"

@@ -1,0 +1,259 @@
+"""Puts a scenario into Locust: options, events, messages, exit codes. The one module that knows Locust, with `driver`."""
+
+import logging
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Any, Final
+
+import gevent
+from locust import events
+from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
+from locust.runners import LocalRunner, MasterRunner, WorkerRunner
+
+from im_load import options as checking
+from im_load.conductor import INVALID, WRONG_USE, Conductor, check_host
+from im_load.control import ServerError
+from im_load.daily_dau import WrongInputError
+from im_load.worker import Worker, assignment_from
+
+REPORT_INTERVAL_S: Final = 0.5
+SPAWN_PER_SECOND: Final = 100
+
+type_add_options = Callable[[LocustArgumentParser], None]
+
+
+class Scenario:
+    """One scenario in one Locust process: the conductor, a worker, or both."""
+
+    def __init__(self, name: str, add_options: type_add_options) -> None:
+        self._name = name
+        self._add_options = add_options
+        self._conductor: Conductor | None = None
+        self._options: checking.RunOptions | None = None
+        self._environment: Environment | None = None
+        self.worker: Worker | None = None
+
+    def register(self) -> "Scenario":
+        events.init_command_line_parser.add_listener(self._on_parser)
+        events.init.add_listener(self._on_init)
+        events.test_start.add_listener(self._on_test_start)
+        events.spawning_complete.add_listener(self._on_spawning_complete)
+        events.quitting.add_listener(self._on_quitting)
+        events.quit.add_listener(self._on_quit)
+        return self
+
+    def _on_parser(self, parser: LocustArgumentParser, **_: Any) -> None:
+        self._add_options(parser)
+        add_common_options(parser)
+        # Locust's table of every two seconds would run over the progress line; the summary at the end stays.
+        parser.set_defaults(only_summary=True)
+
+    def _on_init(self, environment: Environment, runner: Any, **_: Any) -> None:
+        self._environment = environment
+        environment.im_scenario = self  # type: ignore[attr-defined]  # how a driver finds its worker
+        parsed = environment.parsed_options
+        assert parsed is not None, "Locust has parsed its options by now"
+        if not isinstance(runner, WorkerRunner):
+            self._prepare(parsed, environment)
+            self._listen_as_conductor(environment)
+        if not isinstance(runner, MasterRunner):
+            self._listen_as_worker(environment)
+
+    def _prepare(self, parsed: Namespace, environment: Environment) -> None:
+        try:
+            self._options = checking.checked(parsed)
+            if self._options.host:
+                check_host(self._options)
+            parsed.num_users = max(parsed.num_users or 1, parsed.expect_workers or 1)
+            parsed.spawn_rate = parsed.spawn_rate or SPAWN_PER_SECOND
+        except (WrongInputError, ServerError) as error:
+            _exit_with(str(error))
+
+    def _listen_as_conductor(self, environment: Environment) -> None:
+        runner = environment.runner
+        assert runner is not None, "init comes after the runner"
+
+        def heard(name: str, handle: Callable[[Conductor, Any], None]) -> None:
+            def listener(environment: Environment, msg: Any, **_: Any) -> None:  # noqa: ARG001 -- Locust's signature
+                if self._conductor is not None:
+                    handle(self._conductor, msg)
+
+            runner.register_message(name, listener)
+
+        heard("im_ready", lambda c, msg: c.on_ready(msg.node_id, msg.data))
+        heard("im_ack", lambda c, msg: c.on_ack(msg.data))
+        heard("im_progress", lambda c, msg: c.on_progress(msg.data))
+        heard("im_day_done", lambda c, msg: c.on_day_done(msg.data))
+        heard("im_failed", lambda c, msg: c.on_failed(msg.data))
+        heard("im_ledger", lambda c, msg: c.on_ledger(msg.data))
+        heard("im_totals", lambda c, msg: c.on_totals(msg.data))
+
+    def _listen_as_worker(self, environment: Environment) -> None:
+        runner = environment.runner
+        assert runner is not None, "init comes after the runner"
+
+        def heard(name: str, handle: Callable[[Worker, Any], None]) -> None:
+            def listener(environment: Environment, msg: Any, **_: Any) -> None:  # noqa: ARG001 -- Locust's signature
+                if self.worker is not None:
+                    handle(self.worker, msg.data)
+
+            runner.register_message(name, listener)
+
+        heard("im_assign", lambda w, data: w.assign(assignment_from(data)))
+        heard("im_day", lambda w, data: w.prepare_day(data["index"]))
+        heard("im_go", lambda w, data: w.begin_day(data["index"], data["zero_us"], data["app_ms"]))
+        heard("im_ceiling", lambda w, data: w.raise_ceiling(data["app_ms"]))
+        heard("im_floor", lambda w, data: w.raise_floor(data["step"], data["app_ms"]))
+        heard("im_drain", lambda w, _: w.drain())
+        heard("im_abort", lambda w, _: w.abort())
+
+    def _on_test_start(self, environment: Environment, **_: Any) -> None:
+        runner = environment.runner
+        if not isinstance(runner, WorkerRunner):
+            self._start_conductor(environment)
+        if not isinstance(runner, MasterRunner):
+            self._start_worker(environment)
+
+    def _start_conductor(self, environment: Environment) -> None:
+        """Each start, also from the web UI, is a run of its own."""
+        try:
+            # The web UI may have changed options since the command line.
+            self._options = checking.checked(environment.parsed_options)
+        except (WrongInputError, ServerError) as error:
+            logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 -- one line, no traceback
+            environment.process_exit_code = WRONG_USE
+            gevent.spawn(_end, environment)
+            return
+        self._conductor = Conductor(self._options, self._name, _sender(environment))
+        total = environment.stats.total
+        self._conductor.locust_totals = lambda: {
+            "requests": total.num_requests,
+            "failures": total.num_failures,
+        }
+
+    def _start_worker(self, environment: Environment) -> None:
+        runner = environment.runner
+        assert isinstance(runner, LocalRunner | WorkerRunner), "a worker plays in a local or worker runner"
+        fire = environment.events.request.fire
+
+        def sample(name: str, service_ms: float, size: int, error: str | None) -> None:
+            fire(
+                request_type="WS",
+                name=name,
+                response_time=service_ms,
+                response_length=size,
+                exception=None if error is None else ConnectionError(error),
+                context={},
+            )
+
+        self.worker = worker = Worker(
+            runner.worker_index, lambda name, data: runner.send_message(name, data), sample
+        )
+
+        def report() -> None:
+            while self.worker is worker:
+                gevent.sleep(REPORT_INTERVAL_S)
+                worker.report()
+
+        gevent.spawn(report)
+
+    def _on_spawning_complete(self, user_count: int, **_: Any) -> None:
+        environment = self._environment
+        if environment is None or isinstance(environment.runner, WorkerRunner):
+            return
+        if self._conductor is not None and not self._conductor.is_conducting:
+            self._conductor.is_conducting = True
+            gevent.spawn(self._conduct, self._conductor, user_count, environment)
+
+    def _conduct(self, conductor: Conductor, drivers: int, environment: Environment) -> None:
+        watcher = gevent.spawn(_watch_workers, environment, conductor)
+        conductor.conduct(drivers)
+        watcher.kill()
+        environment.process_exit_code = conductor.exit_code
+        _end(environment)
+        if environment.web_ui is not None:
+            print(conductor.verdict_text, flush=True)
+
+    def _on_quitting(self, environment: Environment, **_: Any) -> None:
+        if isinstance(environment.runner, WorkerRunner):
+            return
+        if self._conductor is not None and not self._conductor.is_finished:
+            self._conductor.interrupt()
+            environment.process_exit_code = self._conductor.exit_code
+        elif environment.process_exit_code is None:
+            environment.process_exit_code = INVALID if environment.web_ui is None else 0
+
+    def _on_quit(self, **_: Any) -> None:
+        """The very last word, after Locust's own summary."""
+        environment = self._environment
+        if environment is None or isinstance(environment.runner, WorkerRunner):
+            return
+        if self._conductor is not None and environment.web_ui is None:
+            print(self._conductor.verdict_text, flush=True)
+
+
+def add_common_options(parser: LocustArgumentParser) -> None:
+    """What every scenario takes."""
+    add = parser.add_argument
+    add("--seed", type=str, default="7", help="the plan's seed; the same seed gives the same plan (7)")
+    add("--plan", type=str, default="pro", choices=checking.PLANS, help="the app's plan (pro)")
+    add(
+        "--connections",
+        type=str,
+        default="shared",
+        choices=checking.CONNECTIONS,
+        help="shared: one trunk to each access point carries many sessions; per-user: a connection for each login (shared)",
+    )
+    add(
+        "--rate",
+        type=str,
+        default=str(int(checking.DEFAULT_RATE)),
+        help="planned logins a second, of all workers together (25000)",
+    )
+    add("--runs", type=str, default="runs", help="where run directories are made (runs)")
+    add("--gates", type=str, default="", help="a gate file (TOML); default: the exact and validity gates")
+    add("--defect", type=str, default="", help="start the embedded server with a planted defect")
+    add("--control-url", type=str, default="", help="control API of --host (default: HOST/control/v1)")
+    add("--control-token", type=str, default="", is_secret=True, env_var="IM_CONTROL_TOKEN", help="token of the control API of --host")
+    add("--sdkappid", type=str, default="", help="an app of --host, not used yet (default: a fresh one)")
+    add("--key", type=str, default="", is_secret=True, env_var="IM_APP_KEY", help="that app's key")
+    add(
+        "--real-host-costs-money",
+        action="store_true",
+        default=False,
+        include_in_web_ui=False,
+        help="allow a --host of the vendor's real service, where every login is billed",
+    )
+
+
+def _sender(environment: Environment) -> Callable[[str, dict[str, Any], str | None], None]:
+    runner = environment.runner
+    assert runner is not None, "a test runs in a runner"
+    return runner.send_message
+
+
+def _watch_workers(environment: Environment, conductor: Conductor) -> None:
+    """Locust notes a worker that stopped sending heartbeats, and goes on without it; a run here does not."""
+    runner = environment.runner
+    if not isinstance(runner, MasterRunner):
+        return
+    while True:
+        gevent.sleep(REPORT_INTERVAL_S)
+        alive = {client.id for client in runner.clients.all if client.state != "missing"}
+        conductor.on_clients(alive)
+
+
+def _end(environment: Environment) -> None:
+    runner = environment.runner
+    assert runner is not None, "a test runs in a runner"
+    if environment.web_ui is None:
+        runner.quit()
+    else:
+        runner.stop()
+
+
+def _exit_with(text: str) -> None:
+    print(f"locust: {text}", file=sys.stderr, flush=True)
+    sys.exit(WRONG_USE)

@@ -1,0 +1,477 @@
+"""The part of a run that one process plays: drivers that send a share of the plan and keep its ledger.
+
+Knows the plan, trunks and the ledger. Talks to the conductor through messages that somebody else carries, and knows
+nothing of Locust: samples go to a callback.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import gevent
+import msgspec
+from gevent.event import Event
+from gevent.pool import Pool
+
+from im_load import chance, plan, population
+from im_load.ledger import Answer, DayColumns, LedgerWriter
+from im_load.plan import DayPlan, Plan
+from im_load.trunk import Trunk, TrunkBrokenError
+from mock_im_server.wire import usersig
+
+IN_FLIGHT_MAX: Final = 2_000
+"""Of one driver. More would only wait in the server's sockets; arrivals beyond are late, and recorded as such."""
+BURST_MAX: Final = 250
+"""Frames made before the hub may read answers again: keeps both directions moving."""
+TICK_S: Final = 0.001
+ANSWER_TIMEOUT_S: Final = 30.0
+CONNECT_TRIES: Final = 3
+CONNECT_RETRY_S: Final = 0.2
+FRESH_CONNECTIONS_MAX: Final = 100
+"""Connections open at once when every login has its own."""
+USERSIG_EXPIRE_S: Final = 86_400
+USERSIG_AGE_S: Final = 60
+"""UserSigs are dated a little back, so that clocks a few seconds apart do not matter."""
+
+type_send = Callable[[str, dict[str, Any]], None]
+type_sample = Callable[[str, float, int, str | None], None]
+"""Name, service time in ms, bytes, and what went wrong."""
+
+
+class _AnswerHead(msgspec.Struct):
+    seq: int
+
+
+class _AnswerBody(msgspec.Struct):
+    ErrorCode: int
+
+
+class _AnswerFrame(msgspec.Struct):
+    head: _AnswerHead
+    body: _AnswerBody
+
+
+_decode: Final = msgspec.json.Decoder(_AnswerFrame).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What the conductor tells a worker before the first day."""
+
+    plan: dict[str, Any]
+    sdkappid: int
+    key: str
+    gateway_url: str
+    access_points: list[str]
+    """The nearest point's code for each country of the world; "" where a server has none."""
+    first_rows: list[int]
+    day_starts_ms: list[int]
+    rate: float
+    connections: str
+    zero_ns: int
+    """The run's zero on the monotonic clock, which processes of one machine share."""
+    shares: list[int]
+    drivers: int
+
+
+class Worker:
+    """One process's share of a run."""
+
+    def __init__(self, index: int, send: type_send, sample: type_sample) -> None:
+        self.index = index
+        self._send = send
+        self._sample = sample
+        self.drivers_wanted = 0
+        self._assignment: Assignment | None = None
+        self.floor_ms = 0
+        self.ceiling_ms = 0
+        self.step = 0
+        self._moved = Event()
+        self._drivers: list[Driver] = []
+
+    def ready(self) -> None:
+        """A driver has been spawned and waits for its share."""
+        self.drivers_wanted += 1
+        self._send("im_ready", {"worker": self.index})
+
+    def assign(self, assignment: Assignment) -> None:
+        self._assignment = assignment
+        self.ledger = LedgerWriter(self._hand_over)
+        self._drivers = [Driver(self, assignment, share) for share in assignment.shares]
+        self._acknowledge("assign")
+
+    @cached_property
+    def plan(self) -> Plan:
+        assert self._assignment is not None, "a worker is assigned before it plays"
+        return Plan(plan.options_from_json(self._assignment.plan))
+
+    @cached_property
+    def world(self) -> population.World:
+        return population.world()
+
+    def prepare_day(self, index: int) -> None:
+        """Compute the day's share before its clock starts to run."""
+        assignment = self._assignment
+        assert assignment is not None, "a worker is assigned before it plays"
+        day = self.plan.day(index)
+        columns = DayColumns(
+            day,
+            seed=self.plan.options.seed,
+            world=self.world,
+            access_points=assignment.access_points,
+            first_row=assignment.first_rows[index],
+            start_ms=assignment.day_starts_ms[index],
+        )
+        self.ledger.begin_day(columns)
+        for driver in self._drivers:
+            driver.prepare(day, columns)
+        self.step = -1
+        self._acknowledge("day")
+
+    def begin_day(self, index: int, zero_us: int, app_ms: int) -> None:
+        """Start sending: the day's first arrival is planned at `zero_us`."""
+        self.raise_ceiling(app_ms)
+        self.raise_floor(0, app_ms)
+        gevent.spawn(self._play, index, zero_us)
+
+    def raise_ceiling(self, app_ms: int) -> None:
+        """The app's clock may stand at `app_ms` from now on."""
+        self.ceiling_ms = app_ms
+        self._acknowledge("ceiling")
+
+    def raise_floor(self, step: int, app_ms: int) -> None:
+        """The app's clock has reached `app_ms`; arrivals of this step may go."""
+        self.floor_ms = app_ms
+        self.step = step
+        self._moved.set()
+        self._moved.clear()
+
+    def wait_for_move(self, timeout_s: float) -> None:
+        self._moved.wait(timeout_s)
+
+    def now_us(self) -> int:
+        assert self._assignment is not None, "a worker is assigned before it plays"
+        return (time.monotonic_ns() - self._assignment.zero_ns) // 1_000
+
+    def sample(self, name: str, service_us: int, size: int, error: str | None = None) -> None:
+        self._sample(name, service_us / 1_000, size, error)
+
+    def drain(self) -> None:
+        """Finish: hand over what is left of the ledger, then the totals."""
+        for driver in self._drivers:
+            driver.close()
+        self.ledger.close()
+        self._send("im_totals", {"worker": self.index, "rows": self.ledger.rows, **self._counts()})
+
+    def abort(self) -> None:
+        """Stop sending; what is in flight becomes a row with an unknown outcome."""
+        for driver in self._drivers:
+            driver.abort()
+
+    def report(self) -> None:
+        """Tell the conductor how far this worker is."""
+        if self._drivers:
+            self._send("im_progress", {"worker": self.index, **self._counts()})
+
+    def _play(self, index: int, zero_us: int) -> None:
+        plays = [gevent.spawn(driver.play, zero_us) for driver in self._drivers]
+        gevent.joinall(plays)
+        failures = [driver.failure for driver in self._drivers if driver.failure]
+        if failures:
+            self._send("im_failed", {"worker": self.index, "text": failures[0]})
+        else:
+            self._send("im_day_done", {"worker": self.index, "day": index, **self._counts()})
+
+    def _counts(self) -> dict[str, int]:
+        return {
+            "issued": sum(driver.issued for driver in self._drivers),
+            "answered": sum(driver.answered for driver in self._drivers),
+            "admitted": sum(driver.admitted for driver in self._drivers),
+        }
+
+    def _acknowledge(self, what: str) -> None:
+        self._send("im_ack", {"worker": self.index, "what": what})
+
+    def _hand_over(self, data: bytes) -> None:
+        if data:
+            self._send("im_ledger", {"worker": self.index, "data": data})
+
+
+class Driver:
+    """Plays many simulated users: sends their logins when they are due and books the answers."""
+
+    def __init__(self, worker: Worker, assignment: Assignment, share: int) -> None:
+        self._worker = worker
+        self._assignment = assignment
+        self._share = share
+        self._mac = usersig.mac_of(assignment.key)
+        self._wrong_mac = usersig.mac_of(assignment.key + "-not")
+        self._trunks: dict[str, Trunk] = {}
+        self._open: dict[tuple[str, int], tuple[int, int, int, int]] = {}
+        self._answered = Event()
+        self._connections = 0
+        self.issued = 0
+        self.answered = 0
+        self.admitted = 0
+        self.failure: str | None = None
+
+    def prepare(self, day: DayPlan, columns: DayColumns) -> None:
+        """Turn this driver's arrivals of a day into plain lists: indexing numpy one by one is several times dearer."""
+        places = day.share(self._share, self._assignment.drivers)
+        points = self._assignment.access_points
+        self._places = places.tolist()
+        self._users = day.users[places].tolist()
+        self._sigs = day.sigs[places].tolist()
+        self._devices = plan.device_of(day.kinds[places]).tolist()
+        self._platforms = columns.platforms[places].tolist()
+        self._points = [points[country] for country in columns.countries[places].tolist()]
+        self._steps = _steps(day.times_ms[places])
+
+    def play(self, zero_us: int) -> None:
+        """Send every arrival of the day no earlier than planned, then wait for all answers."""
+        self._zero_us = zero_us
+        self._us_each = 1_000_000 / self._assignment.rate
+        if self._assignment.connections == "per-user":
+            pool = Pool(FRESH_CONNECTIONS_MAX)
+            self._each_due(lambda at: pool.spawn(self._login_alone, at))
+            pool.join()
+        else:
+            self._signed_s = int(time.time()) - USERSIG_AGE_S
+            self._each_due(self._put)
+            self._wait_for_answers()
+
+    def abort(self) -> None:
+        self.failure = self.failure or "stopped by the conductor"
+        self._give_up()
+
+    def close(self) -> None:
+        self._give_up()
+        for trunk in self._trunks.values():
+            trunk.say_goodbye()
+
+    def _each_due(self, begin: Callable[[int], object]) -> None:
+        at, count = 0, len(self._places)
+        while at < count and not self.failure:
+            limit = min(self._steps[self._worker.step], self._due(count))
+            if at >= limit:
+                self._worker.wait_for_move(TICK_S)
+                continue
+            end = min(limit, at + BURST_MAX)
+            while at < end:
+                begin(at)
+                at += 1
+            self._send_all()
+
+    def _due(self, count: int) -> int:
+        """How many arrivals of this driver are planned by now."""
+        passed_us = self._worker.now_us() - self._zero_us
+        place = int(passed_us / self._us_each)
+        low, high = 0, count
+        while low < high:
+            middle = (low + high) // 2
+            if self._places[middle] <= place:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    # --- shared connections -----------------------------------------------------------------------
+
+    def _put(self, at: int) -> None:
+        """Queue one login on the trunk to the user's access point."""
+        point = self._points[at]
+        trunk = self._trunks.get(point)
+        if trunk is None or not trunk.is_open:
+            trunk = self._connected(point)
+            if trunk is None:
+                return
+        trunk.seq = seq = trunk.seq + 1
+        worker = self._worker
+        sent_us = worker.now_us()
+        self._open[trunk.instance_id, seq] = (
+            self._places[at],
+            self._zero_us + int(self._places[at] * self._us_each),
+            sent_us,
+            worker.floor_ms,
+        )
+        self.issued += 1
+        trunk.put(self._frame(at, seq))
+
+    def _send_all(self) -> None:
+        for trunk in self._trunks.values():
+            if trunk.is_open:
+                try:
+                    trunk.send()
+                except TrunkBrokenError:
+                    self._lost(trunk)
+        while len(self._open) > IN_FLIGHT_MAX and not self.failure:
+            self._answered.wait(ANSWER_TIMEOUT_S)
+            self._answered.clear()
+
+    def _connected(self, point: str) -> Trunk | None:
+        """A trunk to an access point; None, and a failure, when there is none to be had."""
+        for attempt in range(CONNECT_TRIES):
+            trunk = Trunk(self._url(point), self._instance_id(), self._assignment.sdkappid)
+            try:
+                trunk.open()
+            except TrunkBrokenError as error:
+                if attempt == CONNECT_TRIES - 1:
+                    self.failure = str(error)
+                gevent.sleep(CONNECT_RETRY_S)
+            else:
+                self._trunks[point] = trunk
+                gevent.spawn(self._read, trunk)
+                return trunk
+        return None
+
+    def _read(self, trunk: Trunk) -> None:
+        trunk.read(self._on_answer)
+        self._lost(trunk)
+
+    def _on_answer(self, trunk: Trunk, data: bytes) -> None:
+        answer = _decode(data)
+        key = trunk.instance_id, answer.head.seq
+        request = self._open.pop(key, None)
+        if request is None:
+            return  # A push, or an answer that came after it had been given up.
+        self._book(*request, key, answer.body.ErrorCode, len(data))
+        self._answered.set()
+
+    def _book(
+        self,
+        place: int,
+        planned_us: int,
+        sent_us: int,
+        before_ms: int,
+        key: tuple[str, int],
+        code: int,
+        size: int,
+    ) -> None:
+        worker = self._worker
+        answered_us = worker.now_us()
+        worker.ledger.add(
+            Answer(
+                place,
+                *key,
+                planned_us,
+                sent_us,
+                before_ms,
+                answered_us,
+                worker.ceiling_ms,
+                code,
+            )
+        )
+        self.answered += 1
+        if code:
+            worker.sample("wslogin refused", answered_us - sent_us, size)
+        else:
+            self.admitted += 1
+            worker.sample("wslogin", answered_us - sent_us, size)
+
+    def _lost(self, trunk: Trunk) -> None:
+        """The outcome of what was in flight on a broken trunk is unknown."""
+        for key in [key for key in self._open if key[0] == trunk.instance_id]:
+            self._book_unknown(self._open.pop(key), key)
+        self._answered.set()
+
+    def _give_up(self) -> None:
+        for key in list(self._open):
+            self._book_unknown(self._open.pop(key), key)
+        self._answered.set()
+
+    def _book_unknown(self, request: tuple[int, int, int, int], key: tuple[str, int]) -> None:
+        place, planned_us, sent_us, before_ms = request
+        self._worker.ledger.add(Answer(place, *key, planned_us, sent_us, before_ms))
+        self._worker.sample("wslogin", 0, 0, "no answer")
+
+    def _wait_for_answers(self) -> None:
+        deadline_us = self._worker.now_us() + int(ANSWER_TIMEOUT_S * 1e6)
+        while self._open and not self.failure:
+            if self._worker.now_us() > deadline_us:
+                self.failure = f"{len(self._open)} logins had no answer within {ANSWER_TIMEOUT_S:.0f} s"
+                self._give_up()
+            self._answered.wait(0.1)
+            self._answered.clear()
+
+    # --- a connection for each login --------------------------------------------------------------
+
+    def _login_alone(self, at: int) -> None:
+        """Connect, log in, leave: what an app does that is opened and closed again."""
+        if self.failure:
+            return
+        worker = self._worker
+        place = self._places[at]
+        planned_us = self._zero_us + int(place * self._us_each)
+        before_ms = worker.floor_ms
+        sent_us = worker.now_us()
+        self._signed_s = int(time.time()) - USERSIG_AGE_S
+        self.issued += 1
+        trunk = Trunk(self._url(self._points[at]), self._instance_id(), self._assignment.sdkappid)
+        data = None
+        try:
+            trunk.open()
+            trunk.put(self._frame(at, 1))
+            trunk.send()
+            data = trunk.read_one(ANSWER_TIMEOUT_S)
+        except TrunkBrokenError as error:
+            self.failure = str(error)
+        key = trunk.instance_id, 1
+        if data is None:
+            self._book_unknown((place, planned_us, sent_us, before_ms), key)
+        else:
+            code = _decode(data).body.ErrorCode
+            self._book(place, planned_us, sent_us, before_ms, key, code, len(data))
+        trunk.say_goodbye()
+
+    # --- frames -----------------------------------------------------------------------------------
+
+    def _frame(self, at: int, seq: int) -> bytes:
+        """The vendor's login frame with the smallest head that names app, user and device."""
+        user_id = population.user_id(self._users[at])
+        signature = self._usersig(user_id, self._sigs[at])
+        platform = population.PLATFORM_NUMBERS[self._platforms[at]]
+        return (
+            f'{{"head":{{"ver":"v4","platform":{platform},"sdkappid":{self._assignment.sdkappid},"contenttype":"json",'
+            f'"status_instid":{self._devices[at]},"servcmd":"im_open_status.wslogin","seq":{seq},'
+            f'"identifier":"{user_id}","usersig":"{signature}"}},"body":{{"State":"Online"}}}}'
+        ).encode()
+
+    def _usersig(self, user_id: str, sig: int) -> str:
+        sdkappid, signed_s = self._assignment.sdkappid, self._signed_s
+        if sig == plan.GOOD_SIG:
+            return usersig.sign(self._mac, sdkappid, user_id, signed_s, USERSIG_EXPIRE_S)
+        spoilt = {
+            70001: lambda: usersig.sign(self._mac, sdkappid, user_id, signed_s - 7_200, 3_600),
+            70002: lambda: "",
+            70003: lambda: "bm90LXpsaWI_",
+            70009: lambda: usersig.sign(
+                self._wrong_mac, sdkappid, user_id, signed_s, USERSIG_EXPIRE_S
+            ),
+            70013: lambda: usersig.sign(
+                self._mac, sdkappid, f"{user_id}x", signed_s, USERSIG_EXPIRE_S
+            ),
+            70014: lambda: usersig.sign(
+                self._mac, sdkappid + 1, user_id, signed_s, USERSIG_EXPIRE_S
+            ),
+        }
+        return spoilt[plan.BAD_SIG_CODES[sig - 1]]()
+
+    def _url(self, point: str) -> str:
+        return f"{self._assignment.gateway_url}/ap/{point}" if point else self._assignment.gateway_url
+
+    def _instance_id(self) -> str:
+        """32 hex digits, unlike any other of this run, and the same in the next run with the same seed."""
+        self._connections += 1
+        return chance.hex_digits(self._worker.plan.options.seed, self._share, self._connections)
+
+
+def assignment_from(data: Mapping[str, Any]) -> Assignment:
+    return Assignment(**data)
+
+
+def _steps(times_ms: Any) -> list[int]:  # noqa: ANN401 -- a numpy array
+    """For each step, how many arrivals lie before its end; for step −1 none, as the day has not begun."""
+    ends = [times_ms.searchsorted(start) for start in plan.STEPS_MS[1:]]
+    return [*(int(end) for end in ends), len(times_ms), 0]

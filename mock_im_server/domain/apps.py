@@ -1,0 +1,34 @@
+"""An app: one SDKAppID with its plan, key, billing terms and the rules it is run by."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from mock_im_server.domain import billing, plans
+from mock_im_server.domain.actions import Action
+from mock_im_server.domain.calendar import UTC_PLUS_8_MS, BillingCalendar
+
+ADMIN: Final = "administrator"
+"""The admin account that every app has; it is not among the trial's 100 (a reading, `docs/open-points.md`)."""
+CHARGE_DAY: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class AppSettings:
+    """What is chosen when an app is made."""
+
+    sdkappid: int
+    plan: str
+    key: str
+    price_book: str = "2020"
+    billing_offset_ms: int = UTC_PLUS_8_MS
+    charge_day: int = CHARGE_DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules that a planted defect may replace (`mock_im_server.defects`)."""
+
+    calendar: Callable[[int], BillingCalendar] = BillingCalendar
+    login: Callable[[plans.DayQuotas, int, str, int], Action] = plans.login_of_user
+    units: Callable[[int, billing.Overage], int] = billing.started_units

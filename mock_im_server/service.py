@@ -1,0 +1,420 @@
+"""The use cases of one app, one method per verb.
+
+Takes the app's time once a batch, lets the domain build actions, the store decide and the journal keep, and only then
+returns what is to be answered.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+from mock_im_server import journal as log
+from mock_im_server.domain import billing, plans
+from mock_im_server.domain.actions import STALE_EPOCH, Action, Outcome
+from mock_im_server.domain.apps import AppSettings, Rules
+from mock_im_server.domain.calendar import iso_day, month_days, month_of
+from mock_im_server.domain.clock import Clock
+from mock_im_server.journal import Journal, Row
+from mock_im_server.recovery import Folded
+from mock_im_server.sessions import Connection, Sessions
+from mock_im_server.stores.base import Store
+from mock_im_server.wire import codes, frames, usersig
+from mock_im_server.wire.user_ids import is_user_id
+
+FIRST_INSTANCE: Final = 1 << 30
+"""Instances that the server gives to devices that named none lie above those that a trunk names."""
+
+type_now = Callable[[], int]
+
+
+class LoginRequest(NamedTuple):
+    """A `wslogin` frame and where it came from."""
+
+    connection: Connection
+    head: frames.Head
+
+
+class App:
+    """An app at work."""
+
+    def __init__(
+        self,
+        settings: AppSettings,
+        *,
+        plan: plans.Plan,
+        book: billing.PriceBook,
+        rules: Rules,
+        clock: Clock,
+        store: Store,
+        journal: Journal,
+        real_ms: type_now,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.journal = journal
+        self.sessions = Sessions()
+        self.connections = 0
+        self.logins = 0
+        self.statements: dict[str, dict[str, Any]] = {}
+        self._plan = plan
+        self._rules = rules
+        self._store = store
+        self._real_ms = real_ms
+        self._calendar = rules.calendar(settings.billing_offset_ms)
+        self._terms = billing.Terms(
+            settings.sdkappid, plan.name, book, self._calendar, settings.charge_day
+        )
+        self._mac = usersig.mac_of(settings.key)
+        # Tickets are derived, not stored: they hold after a restart and cost no memory.
+        self._ticket_key = blake2b(settings.key.encode(), digest_size=32).digest()
+        self._enter_month(self._calendar.day(self.now_ms()))
+
+    def now_ms(self) -> int:
+        return self.clock.now_ms(self._real_ms())
+
+    async def open(self) -> None:
+        """Begin the journal of a new app."""
+        settings = asdict(self.settings)
+        del settings["key"]
+        settings["fixed_ms"] = self.clock.fixed_ms
+        await self._record(log.APP_OPENED, self.now_ms(), settings)
+
+    async def restore(self, state: Folded) -> None:
+        """Go on where a journal ends."""
+        self.connections, self.logins = state.connections, state.logins
+        self.statements = state.statements
+        self.clock.epoch = state.epoch
+        self.clock.fixed_ms = state.now_ms if state.is_clock_fixed else None
+        await self._store.restore(state)
+        await self._store.move_epoch(state.epoch)
+        self._enter_month(self._calendar.day(state.opened_ms))
+        for month, closed in state.statements.items():
+            self._is_closed = closed["charged_on"] is None
+            self._month = month if self._is_closed else billing.next_month(month)
+        self._next_event_ms = billing.next_event(
+            self._terms, self._month, is_closed=self._is_closed
+        )
+
+    # --- sessions ---------------------------------------------------------------------------------
+
+    async def login(self, requests: Sequence[LoginRequest]) -> list[bytes]:
+        """Log users in with their UserSigs; unknown users are registered under the plan's quotas."""
+        now_ms = self.now_ms()
+        await self._settle(now_ms)
+        await self._number({request.connection for request in requests})
+        day, epoch = self._quotas_at(now_ms), self.clock.epoch
+        # A signer lives outside the simulated month, so real time judges its UserSigs.
+        signed_s = self._real_ms() // 1_000
+        refusals = [
+            self._check(head.identifier, head.usersig, signed_s) for _, head in requests
+        ]
+        actions = [
+            Action(epoch)
+            if code
+            else self._rules.login(day, epoch, head.identifier, head.status_instid)
+            for (_, head), code in zip(requests, refusals, strict=True)
+        ]
+        outcomes = await self._store.apply(actions)
+        return [
+            await self._retried(request)
+            if outcome.code == STALE_EPOCH
+            else self._login_refused(request, outcome, code or outcome.code, now_ms)
+            if code or outcome.code
+            else self._logged_in(request, outcome, day.day, now_ms)
+            for request, code, outcome in zip(requests, refusals, outcomes, strict=True)
+        ]
+
+    def _logged_in(
+        self, request: LoginRequest, outcome: Outcome, day: int, now_ms: int
+    ) -> bytes:
+        connection, head = request
+        instance = head.status_instid or FIRST_INSTANCE + connection.number
+        number = outcome.number
+        self.sessions.open(number, instance, connection)
+        self.logins += 1
+        self.journal.append(
+            Row(
+                outcome.seq,
+                now_ms,
+                log.LOGGED_IN,
+                number,
+                head.identifier if outcome.added & 1 else None,
+                instance,
+                head.platform,
+                connection.number,
+                head.seq,
+                day if outcome.added & 2 else log.NOT_COUNTED,
+            )
+        )
+        ticket = self._ticket(number, instance)
+        return frames.login_answer(head, number, instance, ticket, now_ms // 1_000)
+
+    def _login_refused(
+        self, request: LoginRequest, outcome: Outcome, code: int, now_ms: int
+    ) -> bytes:
+        connection, head = request
+        self.journal.append(
+            Row(
+                outcome.seq,
+                now_ms,
+                log.LOGIN_REFUSED,
+                outcome.number,
+                head.identifier,
+                head.status_instid,
+                head.platform,
+                connection.number,
+                head.seq,
+                code=code,
+            )
+        )
+        return frames.answer(head, code, codes.TEXTS[code])
+
+    async def _retried(self, request: LoginRequest) -> bytes:
+        (answer,) = await self.login([request])
+        return answer
+
+    async def resume(self, connection: Connection, head: frames.Head) -> bytes:
+        """Take a session up again with its ticket after a broken connection. Not a login: it counts nowhere."""
+        now_ms = self.now_ms()
+        await self._settle(now_ms)
+        await self._number({connection})
+        user = _user_number(head.tinyid)
+        holds = user > 0 and head.a2 == self._ticket(user, head.status_instid)
+        (outcome,) = await self._ordered([Action(self.clock.epoch)])
+        row = Row(
+            outcome.seq,
+            now_ms,
+            log.RESUMED if holds else log.RESUME_REFUSED,
+            user if holds else 0,
+            None,
+            head.status_instid,
+            head.platform,
+            connection.number,
+            head.seq,
+            code=0 if holds else codes.TICKET_INVALID,
+        )
+        self.journal.append(row)
+        if not holds:
+            return frames.answer(head, row.code, codes.TEXTS[row.code])
+        self.sessions.open(user, head.status_instid, connection)
+        return frames.login_answer(head, user, head.status_instid, head.a2, now_ms // 1_000)
+
+    async def logout(self, connection: Connection, head: frames.Head) -> bytes:
+        """End a session. Logging out twice is no error."""
+        user = _user_number(head.tinyid)
+        if self.sessions.close(user, head.status_instid):
+            (outcome,) = await self._ordered([Action(self.clock.epoch)])
+            self.journal.append(
+                Row(
+                    outcome.seq,
+                    self.now_ms(),
+                    log.LOGGED_OUT,
+                    user,
+                    instance=head.status_instid,
+                    connection=connection.number,
+                    request_seq=head.seq,
+                )
+            )
+        return frames.answer(head, 0, "")
+
+    def holds_ticket(self, head: frames.Head) -> bool:
+        """Whether a frame after login may speak for the user that it names."""
+        user = _user_number(head.tinyid)
+        return user > 0 and head.a2 == self._ticket(user, head.status_instid)
+
+    async def disconnect(self, connections: Sequence[Connection]) -> None:
+        """End all sessions of connections that have closed."""
+        known = [connection for connection in connections if connection.number]
+        outcomes = await self._ordered([Action(self.clock.epoch)] * len(known))
+        now_ms = self.now_ms()
+        for connection, outcome in zip(known, outcomes, strict=True):
+            self.sessions.close_connection(connection)
+            self.journal.append(
+                Row(outcome.seq, now_ms, log.DISCONNECTED, connection=connection.number)
+            )
+
+    def check_usersig(self, user_id: str, signature: str) -> int:
+        """0, or the vendor's code; for REST, where every call brings its admin's UserSig."""
+        return self._check(user_id, signature, self._real_ms() // 1_000)
+
+    def end_sessions(self) -> None:
+        """Forget who is online; for a reset."""
+        self.sessions = Sessions()
+
+    # --- accounts ---------------------------------------------------------------------------------
+
+    async def import_account(self, user_id: str) -> int:
+        """0, or the code of the refusal. Importing a known UserID again succeeds and changes nothing."""
+        now_ms = self.now_ms()
+        await self._settle(now_ms)
+        action = plans.import_of_account(self._plan, self.clock.epoch, user_id)
+        (outcome,) = await self._ordered([action])
+        if outcome.code or outcome.added:
+            self.journal.append(
+                Row(
+                    outcome.seq,
+                    now_ms,
+                    log.IMPORT_REFUSED if outcome.code else log.IMPORTED,
+                    outcome.number,
+                    user_id,
+                    code=outcome.code,
+                )
+            )
+        return outcome.code
+
+    # --- time and money ---------------------------------------------------------------------------
+
+    async def move_clock(self, time_ms: int) -> None:
+        """Stand still at `time_ms`; months that end on the way are closed, and charges fall due, each at its instant."""
+        await self._settle(time_ms)
+        self.clock.move_to(time_ms, real_ms=self._real_ms())
+        await self._moved()
+
+    async def release_clock(self) -> None:
+        """Follow real time."""
+        real_ms = self._real_ms()
+        await self._settle(real_ms)
+        self.clock.release(real_ms=real_ms)
+        await self._moved()
+
+    async def settle(self) -> None:
+        """Close and charge what is due by now; a clock that runs by itself needs a call now and then."""
+        await self._settle(self.now_ms())
+
+    async def status(self) -> dict[str, Any]:
+        """What a person asks first: time, counts, peak, and what the month costs so far."""
+        now_ms = self.now_ms()
+        await self._settle(now_ms)
+        day = self._calendar.day(now_ms)
+        month = month_of(day)
+        daily = await self._daily_dau(month)
+        peak_day, peak_dau = billing.peak(daily)
+        rows = billing.lines(
+            self._terms.book, self._plan.name, peak_dau, self._rules.units
+        )
+        (accounts,) = await self._store.sizes([plans.ACCOUNTS])
+        return {
+            "sdkappid": self.settings.sdkappid,
+            "plan": self._plan.name,
+            "price_book": self.settings.price_book,
+            "currency": self._terms.book.currency,
+            "billing_offset_ms": self.settings.billing_offset_ms,
+            "charge_day": self.settings.charge_day,
+            "now_ms": now_ms,
+            "is_clock_fixed": self.clock.fixed_ms is not None,
+            "epoch": self.clock.epoch,
+            "day": iso_day(day),
+            "month": month,
+            "accounts": accounts,
+            "online": len(self.sessions),
+            "logins": self.logins,
+            "dau": daily[day],
+            "peak_dau": peak_dau,
+            "peak_day": None if peak_day is None else iso_day(peak_day),
+            "total_cents": sum(row.amount_cents for row in rows),
+            "journal_rows": self.journal.rows,
+            "statements": sorted(self.statements),
+        }
+
+    # --- parts ------------------------------------------------------------------------------------
+
+    def _check(self, user_id: str, signature: str, now_s: int) -> int:
+        if not is_user_id(user_id):
+            return codes.BAD_ACCOUNT
+        return usersig.check(
+            self._mac, self.settings.sdkappid, user_id, signature, now_s
+        )
+
+    def _ticket(self, user: int, instance: int) -> str:
+        return blake2b(
+            b"%d.%d" % (user, instance), key=self._ticket_key, digest_size=16
+        ).hexdigest()
+
+    async def _number(self, connections: Iterable[Connection]) -> None:
+        """Give connections their number and row, late: one that never asks for anything leaves no trace."""
+        fresh = [connection for connection in connections if not connection.number]
+        if not fresh:
+            return
+        now_ms = self.now_ms()
+        outcomes = await self._ordered([Action(self.clock.epoch)] * len(fresh))
+        for connection, outcome in zip(fresh, outcomes, strict=True):
+            self.connections += 1
+            connection.number = self.connections
+            text = f"{connection.instance_id} {connection.access_point}"
+            self.journal.append(
+                Row(
+                    outcome.seq,
+                    now_ms,
+                    log.CONNECTED,
+                    connection=connection.number,
+                    text=text,
+                )
+            )
+
+    async def _ordered(self, actions: list[Action]) -> list[Outcome]:
+        """Outcomes of actions that hold under any clock: a stale epoch is simply taken again."""
+        outcomes = await self._store.apply(actions)
+        while any(outcome.code == STALE_EPOCH for outcome in outcomes):
+            actions = [action._replace(epoch=self.clock.epoch) for action in actions]
+            outcomes = await self._store.apply(actions)
+        return outcomes
+
+    def _quotas_at(self, now_ms: int) -> plans.DayQuotas:
+        day = self._calendar.day(now_ms)
+        if day != self._quotas.day:
+            self._quotas = plans.day_quotas(self._plan, day)
+        return self._quotas
+
+    def _enter_month(self, day: int) -> None:
+        self._quotas = plans.day_quotas(self._plan, day)
+        self._month, self._is_closed = month_of(day), False
+        self._next_event_ms = billing.closes_at_ms(self._terms, self._month)
+
+    async def _settle(self, now_ms: int) -> None:
+        while now_ms >= self._next_event_ms:
+            if self._is_closed:
+                await self._charge(self._month)
+                self._month, self._is_closed = billing.next_month(self._month), False
+            else:
+                await self._close(self._month)
+                self._is_closed = True
+            self._next_event_ms = billing.next_event(
+                self._terms, self._month, is_closed=self._is_closed
+            )
+
+    async def _close(self, month: str) -> None:
+        daily = await self._daily_dau(month)
+        closed = billing.statement(self._terms, month, daily, self._rules.units)
+        self.statements[month] = closed
+        await self._record(log.MONTH_CLOSED, closed["closed_at_ms"], closed)
+
+    async def _charge(self, month: str) -> None:
+        charged = billing.charged(self._terms, self.statements[month])
+        self.statements[month] = charged
+        charge = {
+            key: charged[key]
+            for key in ("month", "total_cents", "currency", "charged_on", "charged_at_ms")
+        }
+        await self._record(log.CHARGED, charged["charged_at_ms"], charge)
+
+    async def _daily_dau(self, month: str) -> dict[int, int]:
+        days = month_days(month)
+        sizes = await self._store.sizes([plans.active_users(day) for day in days])
+        return dict(zip(days, sizes, strict=True))
+
+    async def _moved(self) -> None:
+        await self._store.move_epoch(self.clock.epoch)
+        clock = {"fixed_ms": self.clock.fixed_ms, "epoch": self.clock.epoch}
+        await self._record(log.CLOCK_MOVED, self.now_ms(), clock)
+
+    async def _record(self, kind: int, time_ms: int, text: dict[str, Any]) -> None:
+        (outcome,) = await self._ordered([Action(self.clock.epoch)])
+        self.journal.append(Row(outcome.seq, time_ms, kind, text=json.dumps(text)))
+        self.journal.write()
+
+
+def _user_number(tiny_id: str) -> int:
+    """0 when it is no TinyId of this server's."""
+    return int(tiny_id) - frames.TINY_ID_BASE if tiny_id.isdecimal() else 0

@@ -1,0 +1,183 @@
+"""What a server is started with: the command line, and the environment for what should not stand there."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mock_im_server import VERSION
+from mock_im_server.defects import DEFECTS
+from mock_im_server.domain.apps import AppSettings
+from mock_im_server.domain.calendar import BillingCalendar, day_of
+
+DEFAULT_PORT: Final = 18080
+DEMO_APP: Final = AppSettings(
+    sdkappid=1_400_000_001,
+    plan="pro",
+    key="demo-key-of-a-local-mock-server-and-of-nothing-else",
+)
+KEY_VARIABLE: Final = "IM_APP_KEY"
+TOKEN_VARIABLE: Final = "IM_CONTROL_TOKEN"  # noqa: S105 -- the name of a variable
+_PORT_MAX: Final = 65_535
+
+_EPILOG: Final = f"""
+When it is ready, the server prints one line of JSON: url (http), gateway_url (ws), control_url, control_token, apps.
+
+Without --app there is one demo app: SDKAppID {DEMO_APP.sdkappid}, plan {DEMO_APP.plan}, key
+{DEMO_APP.key}.
+
+KEY in --app is the key's text; @FILE reads it from a file, and an empty KEY takes it from ${KEY_VARIABLE}.
+${TOKEN_VARIABLE} sets the control token; otherwise one is made at start.
+
+examples:
+  python -m mock_im_server
+  python -m mock_im_server --port 0 --app 1400000001:trial:secret --start 2026-10-01
+  python -m mock_im_server --data-dir state --app 1400000001:pro:@app.key
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A server's settings, checked."""
+
+    host: str
+    port: int
+    control_port: int | None
+    apps: tuple[AppSettings, ...]
+    start_ms: int | None
+    data_dir: Path | None
+    rate_limits: int | None
+    """Calls a second of each REST API; None: the vendor's; 0: no limits."""
+    defect: str | None
+    control_token: str | None
+    stop_with_stdin: bool
+
+
+def parse(arguments: Sequence[str] | None = None) -> Settings:
+    """Exits with 3 and one line when something is wrong."""
+    options = _parser().parse_args(arguments)
+    return Settings(
+        host=options.host,
+        port=options.port,
+        control_port=options.control_port,
+        apps=tuple(options.app or [DEMO_APP]),
+        start_ms=options.start,
+        data_dir=options.data_dir,
+        rate_limits=options.rate_limits,
+        defect=options.defect,
+        control_token=os.environ.get(TOKEN_VARIABLE),
+        stop_with_stdin=options.stop_with_stdin,
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]  # argparse exits with 2, which here means an invalid run
+        self.exit(3, f"{self.prog}: {message} (see --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m mock_im_server",
+        description="A mock of an instant-messaging cloud (Tencent Cloud IM) that enforces its quotas, counts DAU and bills the month.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    add(
+        "--port",
+        type=_port,
+        default=DEFAULT_PORT,
+        help="port of REST and gateway; 0 picks a free one (%(default)s)",
+    )
+    add(
+        "--control-port",
+        type=_port,
+        metavar="PORT",
+        help="a port of its own for the control API (default: the same port)",
+    )
+    add(
+        "--app",
+        type=_app,
+        action="append",
+        metavar="SDKAPPID:PLAN:KEY",
+        help="an app; may be repeated; plans: trial, pro, ultimate",
+    )
+    add(
+        "--start",
+        type=_start,
+        metavar="DATE",
+        help="clocks of new apps stand at 00:00 (UTC+8) of this day until moved (default: real time)",
+    )
+    add(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="keep journals here and go on from them after a restart (default: a folder that goes with the server)",
+    )
+    add(
+        "--rate-limits",
+        type=_rate_limits,
+        metavar="off|N",
+        help="REST calls a second for each API (default: the vendor's, mostly 200)",
+    )
+    add(
+        "--defect",
+        choices=sorted(DEFECTS),
+        metavar="NAME",
+        help="run with a planted defect, to see an audit find it: "
+        + "; ".join(f"{name}: {defect.summary}" for name, defect in DEFECTS.items()),
+    )
+    add("--stop-with-stdin", action="store_true", help="stop when standard input closes")
+    add("--version", action="version", version=VERSION)
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > _PORT_MAX:
+        message = f"a port is a number from 0 to {_PORT_MAX}, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
+def _app(text: str) -> AppSettings:
+    sdkappid, _, rest = text.partition(":")
+    plan, colon, key = rest.partition(":")
+    if not colon or not sdkappid.isdecimal():
+        message = f"an app is SDKAPPID:PLAN:KEY, like 1400000001:pro:secret, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return AppSettings(int(sdkappid), plan, _key(key))
+
+
+def _key(text: str) -> str:
+    if not text:
+        text = os.environ.get(KEY_VARIABLE, "")
+        if not text:
+            message = f"the app's key is missing: write it behind the plan or set ${KEY_VARIABLE}"
+            raise argparse.ArgumentTypeError(message)
+    elif text.startswith("@"):
+        try:
+            return Path(text[1:]).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            message = f"cannot read the key from {text[1:]}: {error.strerror}"
+            raise argparse.ArgumentTypeError(message) from error
+    return text
+
+
+def _start(text: str) -> int:
+    try:
+        return BillingCalendar().start_ms(day_of(text))
+    except ValueError as error:
+        message = f"a day is written like 2026-10-01, not {text!r}"
+        raise argparse.ArgumentTypeError(message) from error
+
+
+def _rate_limits(text: str) -> int:
+    if text == "off":
+        return 0
+    if not text.isdecimal() or not int(text):
+        message = f"write off or a number of calls a second, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)

@@ -1,0 +1,1 @@
+"""Where counts are kept: the store contract and its implementations."""

@@ -1,0 +1,1 @@
+"""Doors of the server: REST, the WebSocket gateway and the control API."""

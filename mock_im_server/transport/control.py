@@ -1,0 +1,198 @@
+"""The control API: apps, clocks, statements and journals, for the harness and for people. Always with the token.
+
+Errors are HTTP errors with one line of text, unlike the vendor's envelope: this API is ours.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from mock_im_server import VERSION
+from mock_im_server.apps import AppRefusedError, Apps
+from mock_im_server.domain.apps import CHARGE_DAY, AppSettings
+from mock_im_server.domain.calendar import UTC_PLUS_8_MS, BillingCalendar, day_of
+from mock_im_server.domain.clock import ClockRefusedError
+from mock_im_server.service import App
+
+PREFIX: Final = "/control/v1"
+
+_T = TypeVar("_T")
+type_app_handler = Callable[[web.Request, App], Awaitable[web.StreamResponse]]
+
+
+class NewApp(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `POST /apps`."""
+
+    plan: str = "pro"
+    key: str = ""
+    sdkappid: int = 0
+    price_book: str = "2020"
+    billing_offset_ms: int = UTC_PLUS_8_MS
+    charge_day: int = CHARGE_DAY
+    start: str | None = None
+
+
+class MoveClock(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `PUT /apps/{sdkappid}/clock`: one of the three."""
+
+    now_ms: int | None = None
+    advance_ms: int | None = None
+    real: bool = False
+
+
+class Reset(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `POST /apps/{sdkappid}/reset`."""
+
+    start: str | None = None
+
+
+class Control:
+    """The control API's handlers."""
+
+    def __init__(self, apps: Apps, token: str) -> None:
+        self._apps = apps
+        self._token = token
+
+    def routes(self) -> list[web.RouteDef]:
+        app = f"{PREFIX}/apps/{{sdkappid:[0-9]+}}"
+        return [
+            web.get(f"{PREFIX}/version", self._guarded(_version)),
+            web.get(f"{PREFIX}/apps", self._guarded(self._list)),
+            web.post(f"{PREFIX}/apps", self._guarded(self._make)),
+            web.get(app, self._of_app(_status)),
+            web.post(f"{app}/reset", self._guarded(self._reset)),
+            web.put(f"{app}/clock", self._of_app(_move_clock)),
+            web.get(f"{app}/statements/{{month}}", self._of_app(_statement)),
+            web.get(f"{app}/journal", self._of_app(_journal)),
+            web.get(f"{app}/journal/{{file}}", self._of_app(_journal_file)),
+        ]
+
+    def _guarded(self, handler: Handler) -> Handler:
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+            if not secrets.compare_digest(given.encode(), self._token.encode()):
+                text = "the control API needs the header 'Authorization: Bearer <token>' with the token of the ready line\n"
+                raise web.HTTPUnauthorized(text=text)
+            return await handler(request)
+
+        return guarded
+
+    def _of_app(self, handler: type_app_handler) -> Handler:
+        async def of_app(request: web.Request) -> web.StreamResponse:
+            return await handler(request, self._app(request))
+
+        return self._guarded(of_app)
+
+    def _app(self, request: web.Request) -> App:
+        app = self._apps.get(int(request.match_info["sdkappid"]))
+        if app is None:
+            text = f"there is no app {request.match_info['sdkappid']} here\n"
+            raise web.HTTPNotFound(text=text)
+        return app
+
+    async def _list(self, _request: web.Request) -> web.Response:
+        return _json({"apps": [await app.status() for app in self._apps.values()]})
+
+    async def _make(self, request: web.Request) -> web.Response:
+        new = await _body(request, NewApp)
+        settings = AppSettings(
+            sdkappid=new.sdkappid or self._apps.free_sdkappid(),
+            plan=new.plan,
+            key=new.key or secrets.token_hex(32),
+            price_book=new.price_book,
+            billing_offset_ms=new.billing_offset_ms,
+            charge_day=new.charge_day,
+        )
+        start_ms = _start_ms(new.start, settings.billing_offset_ms)
+        try:
+            app = await self._apps.make(settings, fixed_ms=start_ms)
+        except AppRefusedError as error:
+            raise web.HTTPConflict(text=f"{error}\n") from error
+        return _json({**await app.status(), "key": settings.key}, status=201)
+
+    async def _reset(self, request: web.Request) -> web.Response:
+        app = self._app(request)
+        wish = await _body(request, Reset)
+        start_ms = _start_ms(wish.start, app.settings.billing_offset_ms)
+        fresh = await self._apps.reset(app.settings.sdkappid, fixed_ms=start_ms)
+        return _json(await fresh.status())
+
+
+async def _version(_request: web.Request) -> web.Response:
+    return _json({"name": "mock_im_server", "version": VERSION})
+
+
+async def _status(_request: web.Request, app: App) -> web.Response:
+    return _json(await app.status())
+
+
+async def _move_clock(request: web.Request, app: App) -> web.Response:
+    wish = await _body(request, MoveClock)
+    try:
+        if wish.real:
+            await app.release_clock()
+        elif wish.now_ms is not None:
+            await app.move_clock(wish.now_ms)
+        elif wish.advance_ms is not None:
+            await app.move_clock(app.now_ms() + wish.advance_ms)
+        else:
+            raise web.HTTPBadRequest(text="say now_ms, advance_ms or real\n")
+    except ClockRefusedError as error:
+        raise web.HTTPConflict(text=f"{error}\n") from error
+    return _json({"now_ms": app.now_ms(), "epoch": app.clock.epoch})
+
+
+async def _statement(request: web.Request, app: App) -> web.Response:
+    await app.settle()
+    month = request.match_info["month"]
+    found = app.statements.get(month)
+    if found is None:
+        closed = ", ".join(app.statements) or "none yet"
+        raise web.HTTPNotFound(text=f"no statement for {month!r}; closed months: {closed}\n")
+    return _json(found)
+
+
+async def _journal(_request: web.Request, app: App) -> web.Response:
+    app.journal.write()
+    return _json(
+        {
+            "files": [path.name for path in app.journal.files()],
+            "rows": app.journal.rows,
+            "last_seq": app.journal.last_seq,
+            "head": app.journal.head.hex(),
+        }
+    )
+
+
+async def _journal_file(request: web.Request, app: App) -> web.StreamResponse:
+    for path in app.journal.files():
+        if path.name == request.match_info["file"]:
+            return web.FileResponse(path)
+    raise web.HTTPNotFound(text=f"no journal file {request.match_info['file']!r}\n")
+
+
+async def _body(request: web.Request, kind: type[_T]) -> _T:
+    try:
+        return msgspec.json.decode(await request.read() or b"{}", type=kind)
+    except msgspec.DecodeError as error:
+        raise web.HTTPBadRequest(text=f"{error}\n") from error
+
+
+def _start_ms(start: str | None, billing_offset_ms: int) -> int | None:
+    if start is None:
+        return None
+    try:
+        return BillingCalendar(billing_offset_ms).start_ms(day_of(start))
+    except ValueError as error:
+        text = f"start must be a date like 2026-10-01, not {start!r}\n"
+        raise web.HTTPBadRequest(text=text) from error
+
+
+def _json(body: Mapping[str, Any], *, status: int = 200) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(body), status=status, content_type="application/json"
+    )

@@ -1,0 +1,186 @@
+"""The WebSocket gateway, at `/binfo` and, for each access point, at `/ap/<code>/binfo`.
+
+Frames of all connections that arrive within one tick of the loop are answered together: one pass through the store and
+one write of the journal serve them all, which is what makes a login cheap under load.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+from aiohttp import WSMsgType, web
+from pyroaring import BitMap
+
+from mock_im_server.service import App, LoginRequest
+from mock_im_server.transport.sdk_answers import SDK_ANSWERS
+from mock_im_server.wire import codes, frames
+
+FRAME_BYTES_MAX: Final = 64 * 1024
+UNREAD_BYTES_MAX: Final = 8 * 1024 * 1024
+"""A peer with more than this unread is cut off, so that it cannot fill the memory."""
+DISCONNECT_DELAY_S: Final = 0.05
+"""Nobody waits for the row of a closed connection: many share one write."""
+
+_NO_HEAD: Final = frames.Head(servcmd="", seq=0)
+
+
+class GatewayConnection:
+    """One WebSocket."""
+
+    __slots__ = ("_transport", "access_point", "app", "instance_id", "number", "users")
+
+    def __init__(
+        self, transport: asyncio.Transport, instance_id: str, access_point: str
+    ) -> None:
+        self._transport = transport
+        self.instance_id = instance_id
+        self.access_point = access_point
+        self.app: App | None = None
+        """Set by the first frame; one connection serves one SDKAppID."""
+        self.number = 0
+        self.users = BitMap()
+
+    def push(self, *messages: bytes) -> None:
+        """Written at once and never awaited: one slow reader must not hold up the others."""
+        transport = self._transport
+        if transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
+            transport.abort()
+        elif not transport.is_closing():
+            transport.write(b"".join(map(frames.websocket_message, messages)))
+
+
+class Gateway:
+    """Collects frames, answers them tick by tick."""
+
+    def __init__(self, apps: Mapping[int, App], access_points: Mapping[str, object]) -> None:
+        self._apps = apps
+        self._access_points = access_points
+        self._inbox: list[tuple[GatewayConnection, bytes]] = []
+        self._left: list[GatewayConnection] = []
+        self._wake = asyncio.Event()
+        self.open_connections = 0
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/binfo", self._serve),
+            web.get("/ap/{access_point}/binfo", self._serve),
+        ]
+
+    async def _serve(self, request: web.Request) -> web.WebSocketResponse:
+        access_point = request.match_info.get("access_point", "")
+        if access_point and access_point not in self._access_points:
+            raise web.HTTPNotFound(text=f"there is no access point {access_point!r}\n")
+        socket = web.WebSocketResponse(compress=False, max_msg_size=FRAME_BYTES_MAX)
+        await socket.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return socket
+        instance_id = request.query.get("instanceid", "")[:64]
+        connection = GatewayConnection(transport, instance_id, access_point)
+        self.open_connections += 1
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.BINARY:
+                    self._inbox.append((connection, message.data))
+                elif message.type is WSMsgType.TEXT:
+                    self._inbox.append((connection, message.data.encode()))
+                self._wake.set()
+        finally:
+            self.open_connections -= 1
+            self._leave(connection)
+        return socket
+
+    def _leave(self, connection: GatewayConnection) -> None:
+        if not self._left:
+            asyncio.get_running_loop().call_later(DISCONNECT_DELAY_S, self._wake.set)
+        self._left.append(connection)
+
+    async def run(self) -> None:
+        """Answer until cancelled. An OSError of the journal goes through: without it nothing may be acknowledged."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            inbox, self._inbox = self._inbox, []
+            left, self._left = self._left, []
+            if inbox:
+                await self._answer(inbox)
+            if left:
+                await self._end(left)
+
+    async def _answer(self, inbox: Sequence[tuple[GatewayConnection, bytes]]) -> None:
+        answers: list[tuple[GatewayConnection, bytes]] = []
+        logins: defaultdict[App, list[LoginRequest]] = defaultdict(list)
+        touched: set[App] = set()
+        for connection, data in inbox:
+            try:
+                frame = frames.decode(data)
+            except msgspec.DecodeError:
+                answers.append((connection, _refused(_NO_HEAD, codes.JSON_PARSE)))
+                continue
+            head = frame.head
+            app = connection.app or self._bound(connection, head)
+            if app is None or head.sdkappid != app.settings.sdkappid:
+                code = codes.BAD_SDKAPPID if app else codes.SDKAPPID_UNKNOWN
+                answers.append((connection, _refused(head, code)))
+            elif head.servcmd == frames.LOGIN and not head.a2:
+                logins[app].append(LoginRequest(connection, head))
+            else:
+                # A login before this frame is carried out before it: order matters to a session.
+                await _login(logins, answers)
+                answers.append((connection, await self._command(app, connection, head)))
+                touched.add(app)
+        touched.update(logins)
+        await _login(logins, answers)
+        for app in touched:
+            app.journal.write()
+        # After this point everything answered is in the operating system's hands.
+        by_connection: defaultdict[GatewayConnection, list[bytes]] = defaultdict(list)
+        for connection, answer in answers:
+            by_connection[connection].append(answer)
+        for connection, messages in by_connection.items():
+            connection.push(*messages)
+
+    def _bound(self, connection: GatewayConnection, head: frames.Head) -> App | None:
+        connection.app = self._apps.get(head.sdkappid)
+        return connection.app
+
+    async def _command(
+        self, app: App, connection: GatewayConnection, head: frames.Head
+    ) -> bytes:
+        if head.servcmd == frames.LOGIN:
+            return await app.resume(connection, head)
+        if head.servcmd == frames.LOGOUT:
+            if not app.holds_ticket(head):
+                return _refused(head, codes.TICKET_INVALID)
+            return await app.logout(connection, head)
+        body = SDK_ANSWERS.get(head.servcmd)
+        if body is None:
+            return _refused(head, codes.BAD_RESOURCE)
+        return frames.answer(head, 0, "", body(app.now_ms() // 1_000))
+
+    async def _end(self, left: Sequence[GatewayConnection]) -> None:
+        by_app: defaultdict[App, list[GatewayConnection]] = defaultdict(list)
+        for connection in left:
+            if connection.app is not None:
+                by_app[connection.app].append(connection)
+        for app, connections in by_app.items():
+            await app.disconnect(connections)
+            app.journal.write()
+
+
+async def _login(
+    logins: defaultdict[App, list[LoginRequest]],
+    answers: list[tuple[GatewayConnection, bytes]],
+) -> None:
+    """Carry out the logins gathered so far, all of an app's at once."""
+    for app, requests in logins.items():
+        replies = await app.login(requests)
+        for (connection, _), reply in zip(requests, replies, strict=True):
+            answers.append((connection, reply))  # type: ignore[arg-type]  # the gateway's own connections
+    logins.clear()
+
+
+def _refused(head: frames.Head, code: int) -> bytes:
+    return frames.answer(head, code, codes.TEXTS[code])

@@ -1,0 +1,122 @@
+"""The vendor's REST API: `/v4/<service>/<command>`, always HTTP 200, errors in `ErrorCode`.
+
+Takes what real clients send (`docs/wire.md`): GET or POST, any content type over a JSON body, an empty body, old names.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from mock_im_server.domain.apps import ADMIN
+from mock_im_server.service import App
+from mock_im_server.transport.frequency import FrequencyLimits
+from mock_im_server.wire import codes
+from mock_im_server.wire.user_ids import is_user_id
+
+BODY_BYTES_MAX: Final = 1024 * 1024
+
+type_body = dict[str, Any]
+type_command = Callable[[App, type_body], Awaitable[type_body]]
+type_now = Callable[[], int]
+
+
+class Refused(Exception):  # noqa: N818 -- a refusal is a result here, not an error
+    """Carries a vendor code from a command to the envelope."""
+
+    def __init__(self, code: int, text: str | None = None) -> None:
+        self.code = code
+        self.text = codes.TEXTS[code] if text is None else text
+        super().__init__(self.text)
+
+
+class Rest:
+    """The commands of all apps."""
+
+    def __init__(
+        self, apps: Mapping[int, App], limits: FrequencyLimits, real_ms: type_now
+    ) -> None:
+        self._apps = apps
+        self._limits = limits
+        self._real_ms = real_ms
+
+    def routes(self) -> list[web.RouteDef]:
+        path = "/v4/{service}/{command}"
+        return [web.post(path, self._serve), web.get(path, self._serve)]
+
+    async def _serve(self, request: web.Request) -> web.Response:
+        try:
+            app = self._authorised(request.query)
+            body = _parsed(await request.read())
+            name = f"{request.match_info['service']}/{request.match_info['command']}"
+            command = COMMANDS.get(name)
+            if command is None:
+                raise Refused(codes.BAD_RESOURCE)
+            if not self._limits.allow(app.settings.sdkappid, name, self._real_ms()):
+                raise Refused(codes.FREQUENCY_LIMIT)
+            result = await command(app, body)
+            app.journal.write()
+        except Refused as refused:
+            return _answer({}, refused.code, refused.text)
+        return _answer(result, 0, "")
+
+    def _authorised(self, query: Mapping[str, str]) -> App:
+        sdkappid = query.get("sdkappid", "")
+        if not sdkappid:
+            raise Refused(codes.SDKAPPID_MISSING)
+        if not sdkappid.isdecimal():
+            raise Refused(codes.BAD_SDKAPPID)
+        app = self._apps.get(int(sdkappid))
+        if app is None:
+            raise Refused(codes.SDKAPPID_UNKNOWN)
+        identifier = query.get("identifier", "")
+        code = app.check_usersig(identifier, query.get("usersig", ""))
+        if code:
+            raise Refused(code)
+        if identifier != ADMIN:
+            raise Refused(codes.ADMIN_NEEDED)
+        return app
+
+
+async def _account_import(app: App, body: type_body) -> type_body:
+    """`im_open_login_svc/account_import`; `Identifier` is the older name of `UserID`."""
+    user_id = body.get("UserID") or body.get("Identifier")
+    if not is_user_id(user_id):
+        raise Refused(codes.BAD_PARAMETER, codes.TEXTS[codes.BAD_ACCOUNT])
+    code = await app.import_account(str(user_id))
+    if code:
+        app.journal.write()
+        raise Refused(code)
+    return {}
+
+
+COMMANDS: Final[Mapping[str, type_command]] = {
+    "im_open_login_svc/account_import": _account_import,
+}
+
+
+def _parsed(raw: bytes) -> type_body:
+    """The raw body is JSON whatever the header says; nothing, `{}` and `[]` all mean no parameters."""
+    if not raw.strip():
+        return {}
+    try:
+        body = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Refused(codes.JSON_PARSE) from error
+    if body == []:
+        return {}
+    if not isinstance(body, dict):
+        raise Refused(codes.JSON_PARSE)
+    return body
+
+
+def _answer(result: type_body, code: int, text: str) -> web.Response:
+    envelope = {
+        "ActionStatus": "FAIL" if code else "OK",
+        "ErrorInfo": text,
+        "ErrorCode": code,
+    }
+    return web.Response(
+        body=msgspec.json.encode(envelope | result), content_type="application/json"
+    )

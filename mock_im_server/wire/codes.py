@@ -1,0 +1,56 @@
+"""The vendor's codes that this server answers with, each with its text.
+
+Codes and meanings: the vendor's error list (1047/34348). Texts are ours where no original was found;
+clients should look at the code.
+"""
+
+from typing import Final
+
+OK: Final = 0
+
+HTTP_PARSE: Final = 60002
+JSON_PARSE: Final = 60003
+BAD_SDKAPPID: Final = 60006
+FREQUENCY_LIMIT: Final = 60007
+UNAVAILABLE: Final = 60008
+BAD_RESOURCE: Final = 60009
+ADMIN_NEEDED: Final = 60010
+SDKAPPID_MISSING: Final = 60012
+
+BAD_ACCOUNT: Final = 70169
+BAD_PARAMETER: Final = 70402
+
+USERSIG_EXPIRED: Final = 70001
+USERSIG_EMPTY: Final = 70002
+USERSIG_MALFORMED: Final = 70003
+USERSIG_WRONG_KEY: Final = 70009
+USERSIG_OF_OTHER_USER: Final = 70013
+USERSIG_OF_OTHER_APP: Final = 70014
+SDKAPPID_UNKNOWN: Final = 70020
+
+TICKET_INVALID: Final = -10003
+"""The `a2` of a resume does not hold (seen as −10003 after a kick, TIMSDK#586)."""
+
+TEXTS: Final = {
+    OK: "",
+    HTTP_PARSE: "HTTP parse Error",
+    JSON_PARSE: "JSON parse error",
+    BAD_SDKAPPID: "bad SDKAppID",
+    FREQUENCY_LIMIT: "REST API call frequency exceeds the limit",
+    UNAVAILABLE: "service timeout or request format error,please check and try again",
+    BAD_RESOURCE: "bad resource in the request URL",
+    ADMIN_NEEDED: "this API needs the UserSig of an app admin",
+    SDKAPPID_MISSING: "SDKAppID is missing",
+    BAD_ACCOUNT: "UserID must be 1 to 32 bytes of letters, digits, '_' or '-'",
+    BAD_PARAMETER: "invalid parameter",
+    USERSIG_EXPIRED: "UserSig expired",
+    USERSIG_EMPTY: "UserSig is empty",
+    USERSIG_MALFORMED: "UserSig is malformed",
+    USERSIG_WRONG_KEY: "UserSig check failed: signed with another key",
+    USERSIG_OF_OTHER_USER: "UserSig was made for another UserID",
+    USERSIG_OF_OTHER_APP: "UserSig was made for another SDKAppID",
+    SDKAPPID_UNKNOWN: "SDKAppID does not exist",
+    70398: "Err_TLS_Account_Num_Exceed_Threshold[70398]",
+    72000: "the DAU quota of the free plan is used up",
+    TICKET_INVALID: "the ticket of this session is not valid, log in again",
+}
