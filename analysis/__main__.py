@@ -53,6 +53,15 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(WRONG_USE, f"{self.prog}: {message}\n")
 
+    def format_help(self) -> str:
+        """List the metrics below the audit's help; they are not worth loading for anything else."""
+        if self.epilog != _AUDIT_MORE:
+            return super().format_help()
+        from analysis.metrics import METRICS  # noqa: PLC0415
+
+        rows = [f"  {name:25} {metric.meaning}\n" for name, metric in METRICS.items()]
+        return super().format_help() + "".join(rows)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
@@ -117,7 +126,13 @@ def _bill(chosen: argparse.Namespace) -> int:
     if line := priced.dau:
         units = f"{line.units} × {price(line.unit_price)}, {line.quantity:,} DAU less {line.free:,} free"
         rows.append(("DAU overage", units, line.amount_cents))
-    rows.append(("total", f"{book.currency} a month, price book {book.name}", priced.total_cents))
+    rows.append(
+        (
+            "total",
+            f"{book.currency} a month, price book {book.name}",
+            priced.total_cents,
+        )
+    )
     wide = max(len(what) for _, what, _ in rows)
     for name, what, amount in rows:
         print(f"{name:12}  {what:{wide}}  {money(amount):>12}")
@@ -135,7 +150,12 @@ class _Progress:
     def __call__(self, step: str) -> None:
         elapsed = time.monotonic() - self._started
         if self._shows and elapsed > PROGRESS_AFTER_S:
-            print(f"\r\033[K{elapsed:4.1f} s  {step} …", end="", file=sys.stderr, flush=True)
+            print(
+                f"\r\033[K{elapsed:4.1f} s  {step} …",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
             self._has_shown = True
 
     def end(self) -> None:
@@ -154,11 +174,16 @@ def _parser() -> argparse.ArgumentParser:
         "audit",
         help="judge a run from its files",
         description=_AUDIT,
-        epilog=_LazyMetrics(),
+        epilog=_AUDIT_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     audit.add_argument("run", type=Path, metavar="RUN", help="directory of a run, e.g. runs/latest")
-    audit.add_argument("--gates", type=Path, metavar="FILE", help="gate file (default: the four that every run must pass)")
+    audit.add_argument(
+        "--gates",
+        type=Path,
+        metavar="FILE",
+        help="gate file (default: the four that every run must pass)",
+    )
     audit.set_defaults(command=_audit)
     price_of = commands.add_parser(
         "bill",
@@ -167,9 +192,20 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_BILL_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    price_of.add_argument("--dau", type=_dau, required=True, metavar="N", help="DAU of the month's peak day")
+    price_of.add_argument(
+        "--dau",
+        type=_dau,
+        required=True,
+        metavar="N",
+        help="DAU of the month's peak day",
+    )
     price_of.add_argument("--plan", required=True, help="trial, pro or ultimate")
-    price_of.add_argument("--price-book", default=DEFAULT_BOOK, metavar="NAME", help="2020 (default: the FAQ's prices) or 2021-08")
+    price_of.add_argument(
+        "--price-book",
+        default=DEFAULT_BOOK,
+        metavar="NAME",
+        help="2020 (default: the FAQ's prices) or 2021-08",
+    )
     price_of.add_argument("--json", action="store_true", help="print JSON, amounts in cents")
     price_of.set_defaults(command=_bill)
     return parser

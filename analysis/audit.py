@@ -96,19 +96,24 @@ def _arithmetic(run: Run, counted: Counts, terms: Terms | None) -> list[Check]:
 
 def _row_by_row(run: Run) -> list[Check]:
     assert run.journal is not None, "only called with a journal"
-    matches = matching.match(run.ledger, run.journal)
+    registered = matching.registrations(run.ledger, run.journal)
+    matches = matching.match(run.ledger, run.journal, registered)
     found = {
         "each answer has one journal row": matching.pairs(matches),
         "both sides say the same of it": matching.contents(matches),
         "the journal keeps real-time order": matching.order(matches),
-        "one number a user": matching.registration(run.journal),
+        "one number a user": matching.registration(run.journal, registered),
         "a user counts once a day": matching.counted_days(run.journal, run.offset_ms),
     }
     return [Check(name, DIFFERENCES, tuple(findings)) for name, findings in found.items()]
 
 
 def _second(run: Run, counted: Counts, top: Peak | None) -> list[Finding]:
-    findings = _count_differs("ledger", counted.ledger, second_opinion.of_ledger(run.ledger.table, run.offset_ms))
+    findings = _count_differs(
+        "ledger",
+        counted.ledger,
+        second_opinion.of_ledger(run.ledger.table, run.offset_ms),
+    )
     if run.journal and counted.journal:
         second = second_opinion.of_journal(run.journal.table, run.offset_ms)
         findings += _count_differs("journal", counted.journal, second)
@@ -122,7 +127,10 @@ def _second(run: Run, counted: Counts, top: Peak | None) -> list[Finding]:
 
 def _count_differs(name: str, first: Count, second: Count) -> list[Finding]:
     return [
-        invalid("implementations_differ", f"pandas and DuckDB count the {name}'s {what} differently")
+        invalid(
+            "implementations_differ",
+            f"pandas and DuckDB count the {name}'s {what} differently",
+        )
         for what, one, other in (
             ("users", first.dau, second.dau),
             ("answers", first.codes, second.codes),

@@ -5,25 +5,30 @@ The vendor's pages speak of calendar days and months and name no time zone, so t
 """
 
 from datetime import date
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, overload
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DAY_MS: Final = 86_400_000
 UTC_PLUS_8_MS: Final = 28_800_000
 
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 
-Milliseconds = TypeVar("Milliseconds")
 
-
-def day_of(time_ms: Milliseconds, offset_ms: int) -> Milliseconds:
-    """Return the billing day of a time; numbers, arrays and SQL columns alike.
+@overload
+def day_of(time_ms: int, offset_ms: int) -> int: ...
+@overload
+def day_of(time_ms: "pd.Series[int]", offset_ms: int) -> "pd.Series[int]": ...
+def day_of(time_ms: "int | pd.Series[int]", offset_ms: int) -> "int | pd.Series[int]":
+    """Return the billing day of a time, or of a column of times.
 
     >>> iso(day_of(1_790_783_999_999, UTC_PLUS_8_MS))  # 2026-09-30T23:59:59.999+08:00
     '2026-09-30'
     >>> iso(day_of(1_790_784_000_000, UTC_PLUS_8_MS))
     '2026-10-01'
     """
-    return (time_ms + offset_ms) // DAY_MS  # type: ignore[operator,no-any-return]  # whatever has + and //
+    return (time_ms + offset_ms) // DAY_MS
 
 
 def start_ms(day: int, offset_ms: int) -> int:
@@ -32,6 +37,7 @@ def start_ms(day: int, offset_ms: int) -> int:
 
 
 def iso(day: int) -> str:
+    """Return the ISO date of a billing day."""
     return date.fromordinal(_EPOCH + day).isoformat()
 
 

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from analysis import run_files
+from analysis import recount, run_files
 from analysis.billing_days import day_of
 from analysis.counts import peak
 from analysis.documents import Manifest, Worker
@@ -31,9 +31,7 @@ class PeakInterval:
 
 def of_manifest(run: Run) -> list[Finding]:
     """Check what the harness says of itself: a finished run with all its workers and no problem."""
-    findings = [
-        finding for finding in run.findings if finding.code.startswith(("manifest", "plan"))
-    ]
+    findings = [finding for finding in run.findings if finding.code.startswith(("manifest", "plan"))]
     if run.folder.name.endswith(run_files.PARTIAL_SUFFIX):
         findings.append(invalid("run_partial", f"{run.folder.name} was not finished"))
     manifest = run.manifest
@@ -59,9 +57,7 @@ def of_ledger_files(run: Run) -> list[Finding]:
     listed_files = {Path(worker.file).name for worker in run.manifest.workers}
     unlisted = sorted(set(run.ledger.rows_of) - listed_files)
     if unlisted:
-        findings.append(
-            invalid("ledger_unlisted", f"not in the manifest: {listed(unlisted)}")
-        )
+        findings.append(invalid("ledger_unlisted", f"not in the manifest: {listed(unlisted)}"))
     findings += _locust_totals(run, run.manifest)
     return findings
 
@@ -114,10 +110,8 @@ def peak_interval(run: Run, terms: Terms) -> PeakInterval:
     # A login whose clock reading was lost is taken for the day for which it was planned.
     asked = maybe.assign(app_before_ms=maybe["app_before_ms"].fillna(maybe["planned_app_ms"]))
     possible = pd.concat([known, _user_days(asked, "app_before_ms", run.offset_ms)])
-    days = terms.days
     low, high = (
-        peak(pairs.drop_duplicates()["day"].value_counts().to_dict(), days).dau
-        for pairs in (known, possible)
+        peak(recount.distinct(pairs["day"], pairs["user"]), terms.days).dau for pairs in (known, possible)
     )
     return PeakInterval(low, high)
 
@@ -128,7 +122,10 @@ def of_journal(run: Run) -> list[Finding]:
     part = run.manifest.journal if run.manifest else None
     if run.journal is None:
         if part is not None:
-            return [*findings, invalid("journal_missing", "the manifest lists a journal; there is none")]
+            return [
+                *findings,
+                invalid("journal_missing", "the manifest lists a journal; there is none"),
+            ]
         text = (
             "the run has no journal: the server's own order of events and day of each login remain unproven, and "
             "so does that it counted nobody whom the ledger does not know"
@@ -142,7 +139,10 @@ def of_journal(run: Run) -> list[Finding]:
         text = f"after row {before:,} comes row {int(seq[at]):,}; {len(gaps):,} such places"
         findings.append(invalid("journal_gap", text))
     if part is None:
-        return [*findings, invalid("journal_unlisted", "the manifest does not list the journal")]
+        return [
+            *findings,
+            invalid("journal_unlisted", "the manifest does not list the journal"),
+        ]
     last = int(seq[-1]) if len(seq) else 0
     for name, found, expected in (
         ("rows", len(seq), part.rows),
@@ -157,11 +157,7 @@ def of_journal(run: Run) -> list[Finding]:
 
 def of_statement(run: Run) -> list[Finding]:
     """Check that there is a statement where there must be one."""
-    findings = [
-        finding
-        for finding in run.findings
-        if finding.code.startswith(("statement", "price_book"))
-    ]
+    findings = [finding for finding in run.findings if finding.code.startswith(("statement", "price_book"))]
     if run.statement is None and not findings:
         if run.manifest and run.manifest.journal:
             text = "the run has a journal but no statement.json"
@@ -178,7 +174,9 @@ def _worker(run: Run, worker: Worker) -> list[Finding]:
     findings = []
     found = run.ledger.rows_of.get(path.name, 0)
     if not found == worker.rows == worker.issued:
-        text = f"{worker.file} has {rows(found)}, the manifest says {worker.rows:,} of {worker.issued:,} issued"
+        text = (
+            f"{worker.file} has {rows(found)}, the manifest says {worker.rows:,} of {worker.issued:,} issued"
+        )
         findings.append(invalid("ledger_rows_differ", text))
     with path.open("rb") as file:
         digest = file_digest(file, lambda: blake2b(digest_size=_DIGEST_BYTES)).hexdigest()

@@ -1,10 +1,10 @@
 """Gates: what a metric must be, read from a TOML file.
 
-    [[gate]]
-    metric = "bill.amount_cents"
-    equals = 1484901          # or at_most, or at_least
-    kind = "exact"            # failed: the run failed; "validity": the run is invalid; "performance"
-    on_failure = "fail"       # or "warn"
+[[gate]]
+metric = "bill.amount_cents"
+equals = 1484901          # or at_most, or at_least
+kind = "exact"            # failed: the run failed; "validity": the run is invalid; "performance"
+on_failure = "fail"       # or "warn"
 """
 
 import tomllib

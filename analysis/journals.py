@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from analysis import chain, schemas
 from analysis.findings import Finding, invalid
@@ -30,7 +32,7 @@ _NUMBERS: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Journal:
     """The rows as an Arrow table and, without their strings, as a pandas frame in the same order."""
 
@@ -39,28 +41,26 @@ class Journal:
     head: str
     findings: tuple[Finding, ...]
 
-    @property
+    @cached_property
     def requests(self) -> pd.DataFrame:
         """The rows that answer a login or a resume."""
         return self.frame[self.frame["kind"].between(LOGGED_IN, RESUME_REFUSED)]
 
-    @property
+    @cached_property
     def logins(self) -> pd.DataFrame:
-        return self.frame[self.frame["kind"] == LOGGED_IN]
+        """The admitted logins: their time and user."""
+        return self.requests.loc[self.requests["kind"] == LOGGED_IN, ["time_ms", "user"]]
 
-    def strings(self, column: str, *kinds: int) -> pd.Series:
-        """Return the strings of rows of some kinds, nulls left out, by position in the frame."""
+    def strings(self, column: str, *kinds: int) -> tuple[NDArray[np.int64], pa.Array]:
+        """Return positions in the frame, and strings, of the rows of some kinds that have one."""
         wanted = np.isin(self.frame["kind"].to_numpy(), kinds)
-        values = self.table[column]
-        wanted &= pc.is_valid(values).to_numpy()
-        at = np.flatnonzero(wanted)
-        return pd.Series(
-            pd.array(values.take(pa.array(at)), dtype="str"), index=pd.Index(at), name=column
-        )
+        wanted &= pc.is_valid(self.table[column]).to_numpy()
+        return np.flatnonzero(wanted), self.table[column].filter(pa.array(wanted)).combine_chunks()
 
     def notes(self, kind: int) -> list[Mapping[str, Any]]:
         """Return the JSON texts of a kind; what is no JSON object is left out and so proves nothing."""
-        return [note for text in self.strings("text", kind) if (note := _json_object(text))]
+        _, texts = self.strings("text", kind)
+        return [note for text in texts.to_pylist() if (note := _json_object(text))]
 
 
 def read(folder: Path) -> Journal:
@@ -68,7 +68,7 @@ def read(folder: Path) -> Journal:
     links = chain.read(sorted((folder / JOURNAL_FOLDER).glob("*.arrow")))
     findings = [invalid("journal_chain_broken", links.damage)] if links.damage else []
     table = links.table
-    frame = table.select(_NUMBERS).to_pandas()
+    frame = table.select(_NUMBERS).to_pandas(split_blocks=True)
     bad, broken = schemas.violations(frame, schemas.JOURNAL, "journal")
     if len(bad):
         keep = ~frame.index.isin(bad)

@@ -71,9 +71,7 @@ def _stream(path: Path, findings: list[Finding]) -> pa.Table:
     try:
         with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
             if not stream.schema.equals(LEDGER_SCHEMA):
-                findings.append(
-                    invalid("ledger_columns", f"{path.name} has other columns than a ledger")
-                )
+                findings.append(invalid("ledger_columns", f"{path.name} has other columns than a ledger"))
                 return LEDGER_SCHEMA.empty_table()
             for batch in stream:
                 batch.validate(full=True)
@@ -101,9 +99,7 @@ def _complete(table: pa.Table, findings: list[Finding]) -> pa.ChunkedArray:
     whole = valid["code"]
     for column in _OUTCOME[:-1]:
         whole = pc.and_(whole, valid[column])
-    halves = pc.or_(
-        pc.or_(valid["code"], valid["answered_us"]), valid["app_after_ms"]
-    )
+    halves = pc.or_(pc.or_(valid["code"], valid["answered_us"]), valid["app_after_ms"])
     count = pc.sum(pc.and_not(halves, whole)).as_py() or 0
     if count:
         text = f"{rows(count)} of the ledger have half an answer"
@@ -119,10 +115,9 @@ def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
 
 
 def _frame(table: pa.Table, names: Sequence[pa.DictionaryArray]) -> pd.DataFrame:
-    numbers = [
-        field.name for field in LEDGER_SCHEMA if pa.types.is_integer(field.type)
-    ]
-    frame = table.select([*numbers, *_NAMES]).unify_dictionaries().to_pandas()
+    numbers = [field.name for field in LEDGER_SCHEMA if pa.types.is_integer(field.type)]
+    frame: pd.DataFrame
+    frame = table.select([*numbers, *_NAMES]).unify_dictionaries().to_pandas(split_blocks=True)
     for column, encoded in zip(("user", "connection"), names, strict=True):
         frame[column] = encoded.indices.to_numpy()
     return frame

@@ -9,7 +9,14 @@ import msgspec
 from analysis import documents, journals, ledgers, run_files
 from analysis.billing_days import month_days
 from analysis.bills import Bill, bill
-from analysis.documents import Document, DocumentError, Manifest, Plan, Readings, Statement
+from analysis.documents import (
+    Document,
+    DocumentError,
+    Manifest,
+    Plan,
+    Readings,
+    Statement,
+)
 from analysis.findings import Finding, invalid
 from analysis.journals import Journal
 from analysis.ledgers import Ledger
@@ -111,9 +118,7 @@ def _document(path: Path, kind: type[Document], findings: list[Finding]) -> Docu
     return document
 
 
-def _terms(
-    plan: Plan | None, statement: Statement | None, findings: list[Finding]
-) -> Terms | None:
+def _terms(plan: Plan | None, statement: Statement | None, findings: list[Finding]) -> Terms | None:
     if plan:
         month, name, book = plan.month, plan.app.plan, plan.app.price_book
     elif statement:

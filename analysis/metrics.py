@@ -67,7 +67,7 @@ def _started_ratio(reading: Reading) -> float | None:
     run = reading.audit.run
     if run.plan is None or not run.plan.arrivals:
         return None
-    sent = run.ledger.table.num_rows - run.ledger.table["sent_us"].null_count
+    sent: int = run.ledger.table.num_rows - run.ledger.table["sent_us"].null_count
     return sent / run.plan.arrivals
 
 
@@ -84,33 +84,35 @@ def _response(share: float) -> Callable[[Reading], float | None]:
 
 
 METRICS: Final[Mapping[str, Metric]] = {
-    "witnesses.differences": Metric(
-        "comparisons that failed", lambda reading: reading.audit.differences
-    ),
+    "witnesses.differences": Metric("comparisons that failed", lambda reading: reading.audit.differences),
     "dau.peak": Metric(
-        "the month's peak DAU", lambda reading: reading.audit.peak and reading.audit.peak.dau
+        "the month's peak DAU",
+        lambda reading: reading.audit.peak.dau if reading.audit.peak else None,
     ),
     "dau.peak_day": Metric("the first day with the peak", _peak_day),
     "dau.peak_low": Metric(
         "the peak if no unknown outcome was a login",
-        lambda reading: reading.interval and reading.interval.low,
+        lambda reading: reading.interval.low if reading.interval else None,
     ),
     "dau.peak_high": Metric(
         "the peak if every unknown outcome was a login",
-        lambda reading: reading.interval and reading.interval.high,
+        lambda reading: reading.interval.high if reading.interval else None,
     ),
     "bill.dau_units": Metric(
         "started units above the free quota",
-        lambda reading: reading.audit.bill and reading.audit.bill.dau_units,
+        lambda reading: reading.audit.bill.dau_units if reading.audit.bill else None,
     ),
     "bill.amount_cents": Metric(
-        "the DAU overage", lambda reading: reading.audit.bill and reading.audit.bill.dau_cents
+        "the DAU overage",
+        lambda reading: reading.audit.bill.dau_cents if reading.audit.bill else None,
     ),
     "bill.total_cents": Metric(
-        "the whole statement", lambda reading: reading.audit.bill and reading.audit.bill.total_cents
+        "the whole statement",
+        lambda reading: reading.audit.bill.total_cents if reading.audit.bill else None,
     ),
     "ledger.rows": Metric(
-        "requests in the ledgers", lambda reading: reading.audit.run.ledger.table.num_rows
+        "requests in the ledgers",
+        lambda reading: reading.audit.run.ledger.table.num_rows,
     ),
     "ledger.rows_missing": Metric("planned requests without a row", _rows_missing),
     "ledger.unknown_outcomes": Metric(
@@ -123,10 +125,9 @@ METRICS: Final[Mapping[str, Metric]] = {
     "latency.service_p50_ms": Metric("median time from send to answer", _service(0.5)),
     "latency.service_p99_ms": Metric("99th percentile from send to answer", _service(0.99)),
     "latency.response_p50_ms": Metric("median time from planned instant to answer", _response(0.5)),
-    "latency.response_p99_ms": Metric(
-        "99th percentile from planned instant to answer", _response(0.99)
-    ),
+    "latency.response_p99_ms": Metric("99th percentile from planned instant to answer", _response(0.99)),
     "logins.per_second": Metric(
-        "successful logins per second on the peak day", lambda reading: reading.logins_per_second
+        "successful logins per second on the peak day",
+        lambda reading: reading.logins_per_second,
     ),
 }

@@ -4,7 +4,6 @@ The rule (purchase FAQ, 1047/34421): a user counts on a day on which a login of 
 resumed sessions and REST calls do not count.
 """
 
-import numpy as np
 import pandas as pd
 
 from analysis.billing_days import day_of
@@ -18,16 +17,25 @@ def of_ledger(answered: pd.DataFrame, offset_ms: int, *, resumes_count: bool = F
     admitted = answered["code"] == 0
     if not resumes_count:
         admitted &= answered["verb"] == "login"
-    return Count(_distinct(day[admitted], answered.loc[admitted, "user"]), _sizes(day, answered["code"]))
+    return Count(
+        distinct(day[admitted], answered.loc[admitted, "user"]),
+        _sizes(day, answered["code"]),
+    )
 
 
 def of_journal(journal: Journal, offset_ms: int) -> Count:
     """Count what the server did, on the day of each row's time; what the server counted is not looked at."""
     logins, requests = journal.logins, journal.requests
     return Count(
-        _distinct(day_of(logins["time_ms"], offset_ms), logins["user"]),
+        distinct(day_of(logins["time_ms"], offset_ms), logins["user"]),
         _sizes(day_of(requests["time_ms"], offset_ms), requests["code"]),
     )
+
+
+def distinct(day: "pd.Series[int]", user: "pd.Series[int]") -> dict[int, int]:
+    """Count the distinct users of each day."""
+    days = day[~_keys(day, user).duplicated()].value_counts().sort_index()
+    return dict(zip(days.index.tolist(), days.tolist(), strict=True))
 
 
 def counted_days(logins: pd.DataFrame, offset_ms: int) -> pd.Series:
@@ -37,14 +45,9 @@ def counted_days(logins: pd.DataFrame, offset_ms: int) -> pd.Series:
     return day.mask(again, -1)
 
 
-def _distinct(day: pd.Series, user: pd.Series) -> dict[int, int]:
-    days = day[~_keys(day, user).duplicated()].value_counts().sort_index()
-    return dict(zip(days.index.tolist(), days.tolist(), strict=True))
-
-
-def _keys(day: pd.Series, user: pd.Series) -> pd.Series:
+def _keys(day: "pd.Series[int]", user: "pd.Series[int]") -> "pd.Series[int]":
     """Put day and user into one integer: hashing pairs takes four times as long."""
-    return day * np.int64(2**32) + user
+    return day * 2**32 + user
 
 
 def _sizes(day: pd.Series, code: pd.Series) -> dict[tuple[int, int], int]:

@@ -1,7 +1,6 @@
 """The verdict: outcome, figures and findings, for people, for scripts and for a CI."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,8 +61,7 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "charged_on": iso(terms.charge_day) if terms else None,
         "lines": [asdict(line) for line in bill.lines] if bill else [],
         "witnesses": {
-            name: asdict(summary) if (summary := audit.summaries[name]) else None
-            for name in WITNESSES
+            name: asdict(stated) if (stated := audit.summaries[name]) else None for name in WITNESSES
         },
         "findings": [asdict(finding) for finding in verdict.findings],
         "gates": [
@@ -105,11 +103,12 @@ def agreement(audit: Audit) -> str:
 
 def text(verdict: Verdict, report: str) -> str:
     """Return what a person reads on the terminal."""
-    findings = [
-        f"{finding.severity:7}  {finding.code}: {finding.text}" for finding in verdict.findings
-    ]
+    findings = [f"{finding.severity:7}  {finding.code}: {finding.text}" for finding in verdict.findings]
     if verdict.outcome == "passed":
-        lines = [headline(verdict.audit), f"{agreement(verdict.audit)}   · report: {report}"]
+        lines = [
+            headline(verdict.audit),
+            f"{agreement(verdict.audit)}   · report: {report}",
+        ]
         return "\n".join([*lines, *findings])
     title = "FAILED" if verdict.outcome == "failed" else "INVALID: this run proves nothing"
     count = f"{len(findings)} finding{'' if len(findings) == 1 else 's'}"
@@ -157,7 +156,8 @@ def junit(verdict: Verdict) -> str:
     document = JUnitXml("analysis")
     document.add_testsuite(checks)
     document.add_testsuite(gates)
-    return str(document.tostring().decode())
+    # junitparser has type hints except here.
+    return str(document.tostring().decode())  # type: ignore[no-untyped-call]
 
 
 def _case(name: str, group: str, failures: Sequence[Finding]) -> TestCase:
@@ -182,4 +182,4 @@ def _value(result: Result) -> str:
 def _replace(path: Path, content: str) -> None:
     draft = path.with_name(f".{path.name}")
     draft.write_text(content, encoding="utf-8")
-    os.replace(draft, path)
+    draft.replace(path)

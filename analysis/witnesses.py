@@ -19,7 +19,13 @@ JOURNAL: Final = "journal"
 STATEMENT: Final = "statement"
 WITNESSES: Final = (PLAN, LEDGER, JOURNAL, STATEMENT)
 
-_CHARGE_KEYS: Final = ("month", "total_cents", "currency", "charged_on", "charged_at_ms")
+_CHARGE_KEYS: Final = (
+    "month",
+    "total_cents",
+    "currency",
+    "charged_on",
+    "charged_at_ms",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,11 @@ def clock(run: Run) -> list[Finding]:
     findings = []
     for code, wrong, what in (
         ("day_uncertain", before != after, "began and ended on different billing days"),
-        ("day_missed", planned != before, "were played on another billing day than planned"),
+        (
+            "day_missed",
+            planned != before,
+            "were played on another billing day than planned",
+        ),
     ):
         if wrong.any():
             text = f"{int(wrong.sum()):,} requests {what}, the first is row {answered['row'][wrong].min():,}"
@@ -229,9 +239,7 @@ def _figure(name: str, value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _dau_outside(
-    planned: Mapping[int, tuple[int, int]], ledger: Mapping[int, int]
-) -> list[Finding]:
+def _dau_outside(planned: Mapping[int, tuple[int, int]], ledger: Mapping[int, int]) -> list[Finding]:
     texts = []
     for day in sorted(planned.keys() | ledger.keys()):
         low, high = planned.get(day, (0, 0))
@@ -252,7 +260,9 @@ def _dau_differs(name: str, other: Mapping[int, int], ledger: Mapping[int, int])
 
 
 def _codes_differ(
-    name: str, other: Mapping[tuple[int, int], int], ledger: Mapping[tuple[int, int], int]
+    name: str,
+    other: Mapping[tuple[int, int], int],
+    ledger: Mapping[tuple[int, int], int],
 ) -> list[Finding]:
     texts = [
         f"{iso(day)} code {code}: {other.get((day, code), 0):,} against {ledger.get((day, code), 0):,}"

@@ -146,9 +146,7 @@ class Conductor:
 
     def _play(self, started: datetime, drivers: int) -> None:
         options = self._options
-        self._directory = RunDirectory(
-            options.runs, self._scenario, options.month, options.seed, started
-        )
+        self._directory = RunDirectory(options.runs, self._scenario, options.month, options.seed, started)
         app = self._app()
         self._sdkappid = app["sdkappid"]
         trial = app["plan"] == "trial"
@@ -193,9 +191,7 @@ class Conductor:
         start = options.dates[0].isoformat()
         if options.host is None:
             assert self._directory is not None, "the embedded server keeps its data in the run's directory"
-            self._server = ServerProcess(
-                self._directory.path / SERVER_FOLDER, defect=options.defect
-            )
+            self._server = ServerProcess(self._directory.path / SERVER_FOLDER, defect=options.defect)
             ready = self._server.ready
             self._url, self._gateway_url = ready["url"], ready["gateway_url"]
             self._control = Control(ready["control_url"], ready["control_token"])
@@ -323,10 +319,7 @@ class Conductor:
                 {
                     "index": worker,
                     "file": ledger.name,
-                    **{
-                        key: self._totals.get(worker, {}).get(key, 0)
-                        for key in ("rows", "issued", "answered")
-                    },
+                    **{key: self._totals.get(worker, {}).get(key, 0) for key in ("rows", "issued", "answered")},
                     "bytes": ledger.bytes,
                     "blake2b": ledger.digest(),
                 }
@@ -372,9 +365,7 @@ class Conductor:
 
     def _await_acknowledged(self, what: str) -> None:
         expected = len(self._ready)
-        self._wait(
-            lambda: self._acknowledged[what] >= expected, WORKERS_TIMEOUT_S, "the workers"
-        )
+        self._wait(lambda: self._acknowledged[what] >= expected, WORKERS_TIMEOUT_S, "the workers")
         self._acknowledged[what] = 0
 
     def _wait(self, is_done: Callable[[], bool], timeout_s: float | None, whom: str) -> None:

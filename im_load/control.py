@@ -23,9 +23,7 @@ class Http:
         self._where = parts.netloc
         self._prefix = parts.path.rstrip("/")
         self._headers = dict(headers or {})
-        self._connection = HTTPConnection(
-            parts.hostname or "", parts.port or 80, timeout=TIMEOUT_S
-        )
+        self._connection = HTTPConnection(parts.hostname or "", parts.port or 80, timeout=TIMEOUT_S)
 
     def json(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 -- JSON
         """The answer's JSON. Raises ServerError."""
@@ -39,9 +37,7 @@ class Http:
             message = f"{self._where} is no IM server: {path} did not answer JSON"
             raise ServerError(message) from error
 
-    def request(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None
-    ) -> tuple[int, bytes]:
+    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, bytes]:
         payload = None if body is None else json.dumps(body)
         try:
             self._connection.request(method, self._prefix + path, payload, self._headers)
@@ -52,8 +48,8 @@ class Http:
             message = f"{self._where} does not answer: {str(error) or type(error).__name__}"
             raise ServerError(message) from error
 
-    def save(self, path: str, target: Path) -> None:
-        """Stream an answer's body into a file. Raises ServerError."""
+    def save(self, path: str, target: Path, size: int) -> None:
+        """Stream the first `size` bytes of an answer's body into a file. Raises ServerError."""
         try:
             self._connection.request("GET", self._prefix + path, None, self._headers)
             response = self._connection.getresponse()
@@ -62,6 +58,7 @@ class Http:
             with target.open("wb") as file:
                 while chunk := response.read(CHUNK_BYTES):
                     file.write(chunk)
+                file.truncate(size)
         except (OSError, HTTPException) as error:
             self._connection.close()
             message = f"{self._where}: {path} broke off: {error}"
@@ -95,12 +92,13 @@ class Control:
         return dict(self._http.json("GET", f"/apps/{sdkappid}/statements/{month}"))
 
     def save_journal(self, sdkappid: int, folder: Path) -> dict[str, Any]:
-        """Fetch all segments; returns what the journal says of itself (files, rows, last_seq, head)."""
+        """Fetch all segments; returns what the journal said of itself at that moment (files, rows, last_seq, head)."""
         journal = self._http.json("GET", f"/apps/{sdkappid}/journal")
         folder.mkdir(exist_ok=True)
-        for name in journal["files"]:
-            self._http.save(f"/apps/{sdkappid}/journal/{name}", folder / name)
-        return dict(journal)
+        for file in journal["files"]:
+            name = file["name"]
+            self._http.save(f"/apps/{sdkappid}/journal/{name}", folder / name, file["bytes"])
+        return {**journal, "files": [file["name"] for file in journal["files"]]}
 
 
 def nearest_points(url: str, countries: tuple[str, ...]) -> list[str]:

@@ -27,13 +27,9 @@ def month_dates(month: str) -> list[date]:
     return [first + timedelta(days=days) for days in range((after - first).days)]
 
 
-def with_spike(
-    dates: Sequence[date], baseline: int, peak: int, spike: date
-) -> dict[date, int]:
+def with_spike(dates: Sequence[date], baseline: int, peak: int, spike: date) -> dict[date, int]:
     """A weekly rhythm around `baseline` and one day with exactly `peak` users; no other day has more."""
-    return {
-        day: peak if day == spike else min(peak, _rhythm(baseline, day)) for day in dates
-    }
+    return {day: peak if day == spike else min(peak, _rhythm(baseline, day)) for day in dates}
 
 
 def _rhythm(baseline: int, day: date) -> int:

@@ -140,16 +140,12 @@ class Plan:
             "arrivals": len(plan),
             "dau_min": most if is_certain else 0,
             "dau_max": most,
-            "codes": None
-            if is_race
-            else {str(code): count for code, count in plan.codes().items()},
+            "codes": None if is_race else {str(code): count for code, count in plan.codes().items()},
         }
 
     def _day(self, index: int) -> DayPlan:
         parts = [self._logins(index), self._refused(index)]
-        users, kinds, times, sigs = (
-            np.concatenate(columns) for columns in zip(*parts, strict=True)
-        )
+        users, kinds, times, sigs = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         # By time, then user and kind: the order does not depend on how the parts were made.
         order = np.lexsort((kinds, users, times))
         return DayPlan(users[order], kinds[order], times[order], sigs[order])
@@ -180,9 +176,13 @@ class Plan:
         known = np.setdiff1d(pool, chosen, assume_unique=True)[: count // 2]
         strangers = self.population_size + np.arange(count - len(known), dtype=np.int64)
         users = np.concatenate((known, strangers))
-        sigs = 1 + (
-            np.arange(count, dtype=np.uint64) + self._numbers(_SPOILT, index, users[:1] * 0)
-        ) % np.uint64(len(BAD_SIG_CODES)) if count else np.zeros(0)
+        sigs = (
+            1
+            + (np.arange(count, dtype=np.uint64) + self._numbers(_SPOILT, index, users[:1] * 0))
+            % np.uint64(len(BAD_SIG_CODES))
+            if count
+            else np.zeros(0)
+        )
         return (
             users,
             np.full(count, BAD_USERSIG, dtype=np.int8),
@@ -220,9 +220,7 @@ class Plan:
         times = hours * HOUR_MS + rest
         return np.clip(times, SECOND_MS, DAY_MS - SECOND_MS - 1).astype(np.int32)
 
-    def _later_times(
-        self, index: int, users: NDArray[np.int64], first: NDArray[np.int32]
-    ) -> NDArray[np.int32]:
+    def _later_times(self, index: int, users: NDArray[np.int64], first: NDArray[np.int32]) -> NDArray[np.int32]:
         left = (DAY_MS - SECOND_MS - first).astype(np.uint64)
         drawn = self._numbers(_AGAIN_TIME, index, users) % left
         return (first + drawn.astype(np.int64)).astype(np.int32)
@@ -236,9 +234,7 @@ class Plan:
         yesterday = self._active(index - 1)
         return np.isin(users, yesterday[self._is_late(index - 1, yesterday)])
 
-    def _numbers(
-        self, purpose: int, index: int, users: NDArray[np.int64]
-    ) -> chance.type_numbers:
+    def _numbers(self, purpose: int, index: int, users: NDArray[np.int64]) -> chance.type_numbers:
         return chance.numbers(self.options.seed, purpose * 1_000 + index + 1, users)
 
 

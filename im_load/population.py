@@ -6,6 +6,8 @@ from importlib.resources import files
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from im_load import chance
@@ -52,3 +54,9 @@ def platform_of(seed: int, users: NDArray[np.int64]) -> NDArray[np.int8]:
 def user_id(user: int) -> str:
     """The UserID of a user's index, at most 32 bytes."""
     return f"user_{user:07d}"
+
+
+def user_ids(users: NDArray[np.int64]) -> pa.Array:
+    """The same for many at once."""
+    digits = pc.utf8_lpad(pc.cast(pa.array(users), pa.string()), 7, "0")
+    return pc.binary_join_element_wise("user", digits, "_")

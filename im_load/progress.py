@@ -53,9 +53,7 @@ class Progress:
             self._stream.flush()
 
     def _rate(self, moment: Moment) -> float:
-        self._window = [
-            seen for seen in self._window if moment.at_s - seen[0] <= RATE_WINDOW_S
-        ]
+        self._window = [seen for seen in self._window if moment.at_s - seen[0] <= RATE_WINDOW_S]
         self._window.append((moment.at_s, moment.answered))
         first_s, first = self._window[0]
         return (moment.answered - first) / max(moment.at_s - first_s, INTERVAL_S)

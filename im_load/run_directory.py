@@ -79,9 +79,7 @@ class LedgerFile:
 
 def _unused(runs: Path, name: str) -> str:
     candidate, number = name, 1
-    while (runs / candidate).exists() or (
-        runs / f"{candidate}{run_files.PARTIAL_SUFFIX}"
-    ).exists():
+    while (runs / candidate).exists() or (runs / f"{candidate}{run_files.PARTIAL_SUFFIX}").exists():
         number += 1
         candidate = f"{name}-{number}"
     return candidate

@@ -4,8 +4,8 @@ One trunk carries the sessions of many users, as an access node's line to the co
 and sockets; knows nothing of plans. gevent, not Locust: tests drive it without Locust's monkey-patching.
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from gevent import socket
@@ -18,7 +18,7 @@ from websockets.uri import parse_uri
 CONNECT_TIMEOUT_S: Final = 10.0
 READ_BYTES: Final = 256 * 1024
 
-type_on_message = Callable[["Trunk", bytes], None]
+type_on_messages = Callable[["Trunk", list[bytes]], None]
 
 
 class TrunkBrokenError(ConnectionError):
@@ -31,6 +31,8 @@ class Trunk:
     def __init__(self, gateway_url: str, instance_id: str, sdkappid: int) -> None:
         self.instance_id = instance_id
         self.seq = 0
+        self.requests: dict[int, Any] = {}
+        """What the owner wants to find again when the answer comes, by `seq`."""
         self.is_open = False
         self._url = f"{gateway_url}/binfo?sdkappid={sdkappid}&instanceid={instance_id}&platform=7&sdkversion=im-load"
         self._socket: socket.socket | None = None
@@ -61,25 +63,23 @@ class Trunk:
         self._socket.settimeout(None)
         self.is_open = True
 
-    def put(self, payload: bytes) -> None:
-        """Queue a frame for the next `send`."""
-        self._protocol.send_binary(payload)
-
-    def send(self) -> None:
-        """Hand all queued frames to the socket at once. Raises TrunkBrokenError."""
+    def send(self, payloads: Iterable[bytes]) -> None:
+        """Hand frames to the socket, all at once. Raises TrunkBrokenError."""
         try:
+            for payload in payloads:
+                self._protocol.send_binary(payload)
             self._flush()
         except OSError as error:
             self.close()
             raise TrunkBrokenError(str(error)) from error
 
-    def read(self, on_message: type_on_message) -> None:
-        """Hand over messages until the connection ends."""
+    def read(self, on_messages: type_on_messages) -> None:
+        """Hand over messages as they come, all that were read at once together, until the connection ends."""
         try:
             while self._receive():
-                for event in self._protocol.events_received():
-                    if isinstance(event, Frame) and event.opcode is Opcode.BINARY:
-                        on_message(self, event.data)
+                messages = self._messages()
+                if messages:
+                    on_messages(self, messages)
                 if self._protocol.state is not State.OPEN:
                     break
         except OSError:
@@ -93,9 +93,9 @@ class Trunk:
         self._socket.settimeout(timeout_s)
         try:
             while self._receive():
-                for event in self._protocol.events_received():
-                    if isinstance(event, Frame) and event.opcode is Opcode.BINARY:
-                        return bytes(event.data)
+                messages = self._messages()
+                if messages:
+                    return messages[0]
         except OSError:
             return None
         return None
@@ -115,6 +115,13 @@ class Trunk:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def _messages(self) -> list[bytes]:
+        return [
+            event.data
+            for event in self._protocol.events_received()
+            if isinstance(event, Frame) and event.opcode is Opcode.BINARY
+        ]
 
     def _flush(self) -> None:
         # One at a time: the reader answers pings while a sender may wait for room in the socket.

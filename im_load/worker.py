@@ -5,8 +5,9 @@ nothing of Locust: samples go to a callback.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -16,14 +17,14 @@ from gevent.event import Event
 from gevent.pool import Pool
 
 from im_load import chance, plan, population
-from im_load.ledger import Answer, DayColumns, LedgerWriter
+from im_load.ledger import DayColumns, LedgerWriter, type_row
 from im_load.plan import DayPlan, Plan
 from im_load.trunk import Trunk, TrunkBrokenError
 from mock_im_server.wire import usersig
 
 IN_FLIGHT_MAX: Final = 2_000
 """Of one driver. More would only wait in the server's sockets; arrivals beyond are late, and recorded as such."""
-BURST_MAX: Final = 250
+BURST_MAX: Final = 100
 """Frames made before the hub may read answers again: keeps both directions moving."""
 TICK_S: Final = 0.001
 ANSWER_TIMEOUT_S: Final = 30.0
@@ -82,7 +83,7 @@ class Worker:
     def __init__(self, index: int, send: type_send, sample: type_sample) -> None:
         self.index = index
         self._send = send
-        self._sample = sample
+        self.sample = sample
         self.drivers_wanted = 0
         self._assignment: Assignment | None = None
         self.floor_ms = 0
@@ -98,6 +99,7 @@ class Worker:
 
     def assign(self, assignment: Assignment) -> None:
         self._assignment = assignment
+        self._zero_ns = assignment.zero_ns
         self.ledger = LedgerWriter(self._hand_over)
         self._drivers = [Driver(self, assignment, share) for share in assignment.shares]
         self._acknowledge("assign")
@@ -152,11 +154,7 @@ class Worker:
         self._moved.wait(timeout_s)
 
     def now_us(self) -> int:
-        assert self._assignment is not None, "a worker is assigned before it plays"
-        return (time.monotonic_ns() - self._assignment.zero_ns) // 1_000
-
-    def sample(self, name: str, service_us: int, size: int, error: str | None = None) -> None:
-        self._sample(name, service_us / 1_000, size, error)
+        return (time.monotonic_ns() - self._zero_ns) // 1_000
 
     def drain(self) -> None:
         """Finish: hand over what is left of the ledger, then the totals."""
@@ -199,6 +197,15 @@ class Worker:
             self._send("im_ledger", {"worker": self.index, "data": data})
 
 
+@dataclass(slots=True)
+class Burst:
+    """Requests that are handed to a socket together, and what was known at that moment."""
+
+    frames: list[bytes] = field(default_factory=list)
+    sent_us: int = 0
+    app_before_ms: int = 0
+
+
 class Driver:
     """Plays many simulated users: sends their logins when they are due and books the answers."""
 
@@ -209,7 +216,8 @@ class Driver:
         self._mac = usersig.mac_of(assignment.key)
         self._wrong_mac = usersig.mac_of(assignment.key + "-not")
         self._trunks: dict[str, Trunk] = {}
-        self._open: dict[tuple[str, int], tuple[int, int, int, int]] = {}
+        self._in_flight = 0
+        self._bursts: defaultdict[Trunk, Burst] = defaultdict(Burst)
         self._answered = Event()
         self._connections = 0
         self.issued = 0
@@ -232,13 +240,13 @@ class Driver:
     def play(self, zero_us: int) -> None:
         """Send every arrival of the day no earlier than planned, then wait for all answers."""
         self._zero_us = zero_us
+        self._signed_s = int(time.time()) - USERSIG_AGE_S
         self._us_each = 1_000_000 / self._assignment.rate
         if self._assignment.connections == "per-user":
             pool = Pool(FRESH_CONNECTIONS_MAX)
             self._each_due(lambda at: pool.spawn(self._login_alone, at))
             pool.join()
         else:
-            self._signed_s = int(time.time()) - USERSIG_AGE_S
             self._each_due(self._put)
             self._wait_for_answers()
 
@@ -288,25 +296,25 @@ class Driver:
             if trunk is None:
                 return
         trunk.seq = seq = trunk.seq + 1
-        worker = self._worker
-        sent_us = worker.now_us()
-        self._open[trunk.instance_id, seq] = (
-            self._places[at],
-            self._zero_us + int(self._places[at] * self._us_each),
-            sent_us,
-            worker.floor_ms,
-        )
+        burst = self._bursts[trunk]
+        burst.frames.append(self._frame(at, seq))
+        place = self._places[at]
+        trunk.requests[seq] = (place, self._zero_us + int(place * self._us_each), burst)
+        self._in_flight += 1
         self.issued += 1
-        trunk.put(self._frame(at, seq))
 
     def _send_all(self) -> None:
-        for trunk in self._trunks.values():
-            if trunk.is_open:
-                try:
-                    trunk.send()
-                except TrunkBrokenError:
-                    self._lost(trunk)
-        while len(self._open) > IN_FLIGHT_MAX and not self.failure:
+        """Hand what has been made to the sockets; only now it counts as sent."""
+        bursts, self._bursts = self._bursts, defaultdict(Burst)
+        for trunk, burst in bursts.items():
+            burst.app_before_ms = self._worker.floor_ms
+            burst.sent_us = self._worker.now_us()
+            try:
+                trunk.send(burst.frames)
+            except TrunkBrokenError:
+                self._lost(trunk)
+            burst.frames.clear()
+        while self._in_flight > IN_FLIGHT_MAX and not self.failure:
             self._answered.wait(ANSWER_TIMEOUT_S)
             self._answered.clear()
 
@@ -327,70 +335,79 @@ class Driver:
         return None
 
     def _read(self, trunk: Trunk) -> None:
-        trunk.read(self._on_answer)
+        trunk.read(self._on_answers)
         self._lost(trunk)
 
-    def _on_answer(self, trunk: Trunk, data: bytes) -> None:
-        answer = _decode(data)
-        key = trunk.instance_id, answer.head.seq
-        request = self._open.pop(key, None)
-        if request is None:
-            return  # A push, or an answer that came after it had been given up.
-        self._book(*request, key, answer.body.ErrorCode, len(data))
-        self._answered.set()
-
-    def _book(
-        self,
-        place: int,
-        planned_us: int,
-        sent_us: int,
-        before_ms: int,
-        key: tuple[str, int],
-        code: int,
-        size: int,
-    ) -> None:
+    def _on_answers(self, trunk: Trunk, messages: list[bytes]) -> None:
+        """Book what was read at once; the time is taken once, when it was read."""
         worker = self._worker
-        answered_us = worker.now_us()
-        worker.ledger.add(
-            Answer(
-                place,
-                *key,
-                planned_us,
-                sent_us,
-                before_ms,
-                answered_us,
-                worker.ceiling_ms,
-                code,
+        answered_us, after_ms = worker.now_us(), worker.ceiling_ms
+        sample = worker.sample
+        connection, requests = trunk.instance_id, trunk.requests
+        rows: list[type_row] = []
+        for data in messages:
+            answer = _decode(data)
+            seq, code = answer.head.seq, answer.body.ErrorCode
+            request = requests.pop(seq, None)
+            if request is None:
+                continue  # A push, or an answer that came after it had been given up.
+            place, planned_us, burst = request
+            sent_us = burst.sent_us
+            rows.append(
+                (
+                    place,
+                    connection,
+                    seq,
+                    planned_us,
+                    sent_us,
+                    burst.app_before_ms,
+                    answered_us,
+                    after_ms,
+                    code,
+                )
             )
-        )
-        self.answered += 1
-        if code:
-            worker.sample("wslogin refused", answered_us - sent_us, size)
-        else:
-            self.admitted += 1
-            worker.sample("wslogin", answered_us - sent_us, size)
+            if code:
+                sample("wslogin refused", (answered_us - sent_us) / 1_000, len(data), None)
+            else:
+                self.admitted += 1
+                sample("wslogin", (answered_us - sent_us) / 1_000, len(data), None)
+        worker.ledger.extend(rows)
+        self._in_flight -= len(rows)
+        self.answered += len(rows)
+        self._answered.set()
 
     def _lost(self, trunk: Trunk) -> None:
         """The outcome of what was in flight on a broken trunk is unknown."""
-        for key in [key for key in self._open if key[0] == trunk.instance_id]:
-            self._book_unknown(self._open.pop(key), key)
+        requests, trunk.requests = trunk.requests, {}
+        rows: list[type_row] = []
+        for seq, (place, planned_us, burst) in requests.items():
+            rows.append(
+                (
+                    place,
+                    trunk.instance_id,
+                    seq,
+                    planned_us,
+                    burst.sent_us,
+                    burst.app_before_ms,
+                    None,
+                    None,
+                    None,
+                )
+            )
+            self._worker.sample("wslogin", 0, 0, "no answer")
+        self._worker.ledger.extend(rows)
+        self._in_flight -= len(rows)
         self._answered.set()
 
     def _give_up(self) -> None:
-        for key in list(self._open):
-            self._book_unknown(self._open.pop(key), key)
-        self._answered.set()
-
-    def _book_unknown(self, request: tuple[int, int, int, int], key: tuple[str, int]) -> None:
-        place, planned_us, sent_us, before_ms = request
-        self._worker.ledger.add(Answer(place, *key, planned_us, sent_us, before_ms))
-        self._worker.sample("wslogin", 0, 0, "no answer")
+        for trunk in self._trunks.values():
+            self._lost(trunk)
 
     def _wait_for_answers(self) -> None:
         deadline_us = self._worker.now_us() + int(ANSWER_TIMEOUT_S * 1e6)
-        while self._open and not self.failure:
+        while self._in_flight and not self.failure:
             if self._worker.now_us() > deadline_us:
-                self.failure = f"{len(self._open)} logins had no answer within {ANSWER_TIMEOUT_S:.0f} s"
+                self.failure = f"{self._in_flight} logins had no answer within {ANSWER_TIMEOUT_S:.0f} s"
                 self._give_up()
             self._answered.wait(0.1)
             self._answered.clear()
@@ -401,28 +418,24 @@ class Driver:
         """Connect, log in, leave: what an app does that is opened and closed again."""
         if self.failure:
             return
-        worker = self._worker
         place = self._places[at]
-        planned_us = self._zero_us + int(place * self._us_each)
-        before_ms = worker.floor_ms
-        sent_us = worker.now_us()
-        self._signed_s = int(time.time()) - USERSIG_AGE_S
-        self.issued += 1
         trunk = Trunk(self._url(self._points[at]), self._instance_id(), self._assignment.sdkappid)
+        burst = Burst([], self._worker.now_us(), self._worker.floor_ms)
+        planned_us = self._zero_us + int(place * self._us_each)
+        trunk.requests[1] = (place, planned_us, burst)
+        self._in_flight += 1
+        self.issued += 1
         data = None
         try:
             trunk.open()
-            trunk.put(self._frame(at, 1))
-            trunk.send()
+            trunk.send([self._frame(at, 1)])
             data = trunk.read_one(ANSWER_TIMEOUT_S)
         except TrunkBrokenError as error:
             self.failure = str(error)
-        key = trunk.instance_id, 1
         if data is None:
-            self._book_unknown((place, planned_us, sent_us, before_ms), key)
+            self._lost(trunk)
         else:
-            code = _decode(data).body.ErrorCode
-            self._book(place, planned_us, sent_us, before_ms, key, code, len(data))
+            self._on_answers(trunk, [data])
         trunk.say_goodbye()
 
     # --- frames -----------------------------------------------------------------------------------
@@ -446,15 +459,9 @@ class Driver:
             70001: lambda: usersig.sign(self._mac, sdkappid, user_id, signed_s - 7_200, 3_600),
             70002: lambda: "",
             70003: lambda: "bm90LXpsaWI_",
-            70009: lambda: usersig.sign(
-                self._wrong_mac, sdkappid, user_id, signed_s, USERSIG_EXPIRE_S
-            ),
-            70013: lambda: usersig.sign(
-                self._mac, sdkappid, f"{user_id}x", signed_s, USERSIG_EXPIRE_S
-            ),
-            70014: lambda: usersig.sign(
-                self._mac, sdkappid + 1, user_id, signed_s, USERSIG_EXPIRE_S
-            ),
+            70009: lambda: usersig.sign(self._wrong_mac, sdkappid, user_id, signed_s, USERSIG_EXPIRE_S),
+            70013: lambda: usersig.sign(self._mac, sdkappid, f"{user_id}x", signed_s, USERSIG_EXPIRE_S),
+            70014: lambda: usersig.sign(self._mac, sdkappid + 1, user_id, signed_s, USERSIG_EXPIRE_S),
         }
         return spoilt[plan.BAD_SIG_CODES[sig - 1]]()
 

@@ -56,20 +56,14 @@ def real_ms() -> int:
 async def running(settings: Settings) -> AsyncIterator[Running]:
     """A server from settings, until the block ends. Raises OSError when a port is taken."""
     with ExitStack() as stack:
-        data_dir = settings.data_dir or Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="mock-im-"))
-        )
+        data_dir = settings.data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mock-im-")))
         data = catalogue.load()
         rules = DEFECTS[settings.defect].rules if settings.defect else Rules()
-        apps = Apps(
-            data_dir, catalogue=data, rules=rules, new_store=MemoryStore, real_ms=real_ms
-        )
+        apps = Apps(data_dir, catalogue=data, rules=rules, new_store=MemoryStore, real_ms=real_ms)
         await apps.find_all()
         for wanted in settings.apps:
             await _ensure(apps, wanted, settings.start_ms)
-        limits = FrequencyLimits(
-            settings.rate_limits or None, is_on=settings.rate_limits != 0
-        )
+        limits = FrequencyLimits(settings.rate_limits or None, is_on=settings.rate_limits != 0)
         gateway = Gateway(apps, data.access_points)
         token = settings.control_token or secrets.token_urlsafe(24)
         public = web.Application(client_max_size=BODY_BYTES_MAX)
@@ -89,9 +83,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             port = await _listen(runners[0], settings.host, settings.port)
             control_port = port
             if settings.control_port is not None:
-                control_port = await _listen(
-                    runners[1], settings.host, settings.control_port
-                )
+                control_port = await _listen(runners[1], settings.host, settings.control_port)
             tasks = [
                 asyncio.create_task(gateway.run(), name="gateway"),
                 asyncio.create_task(_settle(apps), name="settle"),
@@ -128,18 +120,13 @@ async def serve(settings: Settings) -> None:
             "gateway_url": server.gateway_url,
             "control_url": server.control_url,
             "control_token": server.control_token,
-            "apps": [
-                {"sdkappid": app.settings.sdkappid, "plan": app.settings.plan}
-                for app in server.apps.values()
-            ],
+            "apps": [{"sdkappid": app.settings.sdkappid, "plan": app.settings.plan} for app in server.apps.values()],
             "data_dir": None if settings.data_dir is None else str(settings.data_dir),
             "defect": settings.defect,
         }
         print(json.dumps(ready), flush=True)  # noqa: T201 -- the one line that scripts wait for
         stopped = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait(
-            [stopped, *server.tasks], return_when=asyncio.FIRST_COMPLETED
-        )
+        done, _ = await asyncio.wait([stopped, *server.tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
 

@@ -55,14 +55,9 @@ def _price_book(row: Mapping[str, Any]) -> PriceBook:
 
 
 def _access_point(row: Mapping[str, Any]) -> AccessPoint:
-    return AccessPoint(
-        row["code"], row["name"], row["country"], row["latitude"], row["longitude"]
-    )
+    return AccessPoint(row["code"], row["name"], row["country"], row["latitude"], row["longitude"])
 
 
 def _countries(path: Path) -> dict[str, tuple[float, float]]:
     with path.open(encoding="utf-8", newline="") as file:
-        return {
-            row["country"]: (float(row["latitude"]), float(row["longitude"]))
-            for row in csv.DictReader(file)
-        }
+        return {row["country"]: (float(row["latitude"]), float(row["longitude"])) for row in csv.DictReader(file)}

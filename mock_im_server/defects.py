@@ -26,9 +26,7 @@ def _utc_day(_offset_ms: int) -> BillingCalendar:
     return BillingCalendar(offset_ms=0)
 
 
-def _login_of_device(
-    quotas: DayQuotas, epoch: int, user_id: str, instance: int
-) -> Action:
+def _login_of_device(quotas: DayQuotas, epoch: int, user_id: str, instance: int) -> Action:
     device = f"{user_id}@{instance}"
     return Action(epoch, (Claim(quotas.accounts, user_id), Claim(quotas.active, device)))
 
@@ -40,7 +38,5 @@ def _units_of_whole(quantity: int, overage: Overage) -> int:
 DEFECTS: Final[Mapping[str, Defect]] = {
     "billing-day-utc": Defect("the billing day begins at midnight UTC", Rules(calendar=_utc_day)),
     "dau-per-device": Defect("every device of a user counts for DAU", Rules(login=_login_of_device)),
-    "whole-peak-charged": Defect(
-        "the whole peak is charged instead of the excess", Rules(units=_units_of_whole)
-    ),
+    "whole-peak-charged": Defect("the whole peak is charged instead of the excess", Rules(units=_units_of_whole)),
 }

@@ -198,9 +198,7 @@ class JournalDamagedError(Exception):
     """Raised when a journal cannot be continued without dropping rows that somebody was told of."""
 
 
-def _messages(
-    path: Path, head: bytes
-) -> Iterator[tuple[pa.RecordBatch | None, bytes, int]]:
+def _messages(path: Path, head: bytes) -> Iterator[tuple[pa.RecordBatch | None, bytes, int]]:
     """Each intact message of a segment: its rows (none for the schema), the chain's head and where it ends."""
     with pa.memory_map(str(path)) as source:
         while True:
@@ -216,11 +214,7 @@ def _messages(
             if hashed.digest() != metadata[-CHAIN_BYTES:]:
                 return
             head = hashed.digest()
-            batch = (
-                pa.ipc.read_record_batch(message, SCHEMA)
-                if message.type == "record batch"
-                else None
-            )
+            batch = pa.ipc.read_record_batch(message, SCHEMA) if message.type == "record batch" else None
             yield batch, head, source.tell()
 
 
@@ -236,9 +230,7 @@ def _batch(rows: list[Row]) -> pa.RecordBatch:
     for values, (kind, code) in zip(zip(*rows, strict=True), _COLUMNS, strict=True):
         # Integers go through an array: a third less than letting Arrow look at each Python object.
         columns.append(
-            pa.Array.from_buffers(
-                kind, len(rows), [None, pa.py_buffer(array(code, values))]
-            )
+            pa.Array.from_buffers(kind, len(rows), [None, pa.py_buffer(array(code, values))])
             if code
             else pa.array(values, kind)
         )

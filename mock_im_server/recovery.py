@@ -51,9 +51,7 @@ def fold(batches: Sequence[pa.RecordBatch]) -> Folded:
     return state
 
 
-def _fold_accounts(
-    state: Folded, table: pa.Table, kinds: np.ndarray, users: np.ndarray
-) -> None:
+def _fold_accounts(state: Folded, table: pa.Table, kinds: np.ndarray, users: np.ndarray) -> None:
     named = pc.is_valid(table["user_id"]).to_numpy(zero_copy_only=False)
     registered = named & ((kinds == log.LOGGED_IN) | (kinds == log.IMPORTED))
     numbers = users[registered]

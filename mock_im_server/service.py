@@ -63,9 +63,7 @@ class App:
         self._store = store
         self._real_ms = real_ms
         self._calendar = rules.calendar(settings.billing_offset_ms)
-        self._terms = billing.Terms(
-            settings.sdkappid, plan.name, book, self._calendar, settings.charge_day
-        )
+        self._terms = billing.Terms(settings.sdkappid, plan.name, book, self._calendar, settings.charge_day)
         self._mac = usersig.mac_of(settings.key)
         # Tickets are derived, not stored: they hold after a restart and cost no memory.
         self._ticket_key = blake2b(settings.key.encode(), digest_size=32).digest()
@@ -93,9 +91,7 @@ class App:
         for month, closed in state.statements.items():
             self._is_closed = closed["charged_on"] is None
             self._month = month if self._is_closed else billing.next_month(month)
-        self._next_event_ms = billing.next_event(
-            self._terms, self._month, is_closed=self._is_closed
-        )
+        self._next_event_ms = billing.next_event(self._terms, self._month, is_closed=self._is_closed)
 
     # --- sessions ---------------------------------------------------------------------------------
 
@@ -107,13 +103,9 @@ class App:
         day, epoch = self._quotas_at(now_ms), self.clock.epoch
         # A signer lives outside the simulated month, so real time judges its UserSigs.
         signed_s = self._real_ms() // 1_000
-        refusals = [
-            self._check(head.identifier, head.usersig, signed_s) for _, head in requests
-        ]
+        refusals = [self._check(head.identifier, head.usersig, signed_s) for _, head in requests]
         actions = [
-            Action(epoch)
-            if code
-            else self._rules.login(day, epoch, head.identifier, head.status_instid)
+            Action(epoch) if code else self._rules.login(day, epoch, head.identifier, head.status_instid)
             for (_, head), code in zip(requests, refusals, strict=True)
         ]
         outcomes = await self._store.apply(actions)
@@ -126,9 +118,7 @@ class App:
             for request, code, outcome in zip(requests, refusals, outcomes, strict=True)
         ]
 
-    def _logged_in(
-        self, request: LoginRequest, outcome: Outcome, day: int, now_ms: int
-    ) -> bytes:
+    def _logged_in(self, request: LoginRequest, outcome: Outcome, day: int, now_ms: int) -> bytes:
         connection, head = request
         instance = head.status_instid or FIRST_INSTANCE + connection.number
         number = outcome.number
@@ -151,9 +141,7 @@ class App:
         ticket = self._ticket(number, instance)
         return frames.login_answer(head, number, instance, ticket, now_ms // 1_000)
 
-    def _login_refused(
-        self, request: LoginRequest, outcome: Outcome, code: int, now_ms: int
-    ) -> bytes:
+    def _login_refused(self, request: LoginRequest, outcome: Outcome, code: int, now_ms: int) -> bytes:
         connection, head = request
         self.journal.append(
             Row(
@@ -231,9 +219,7 @@ class App:
         now_ms = self.now_ms()
         for connection, outcome in zip(known, outcomes, strict=True):
             self.sessions.close_connection(connection)
-            self.journal.append(
-                Row(outcome.seq, now_ms, log.DISCONNECTED, connection=connection.number)
-            )
+            self.journal.append(Row(outcome.seq, now_ms, log.DISCONNECTED, connection=connection.number))
 
     def check_usersig(self, user_id: str, signature: str) -> int:
         """0, or the vendor's code; for REST, where every call brings its admin's UserSig."""
@@ -291,9 +277,7 @@ class App:
         month = month_of(day)
         daily = await self._daily_dau(month)
         peak_day, peak_dau = billing.peak(daily)
-        rows = billing.lines(
-            self._terms.book, self._plan.name, peak_dau, self._rules.units
-        )
+        rows = billing.lines(self._terms.book, self._plan.name, peak_dau, self._rules.units)
         (accounts,) = await self._store.sizes([plans.ACCOUNTS])
         return {
             "sdkappid": self.settings.sdkappid,
@@ -323,14 +307,10 @@ class App:
     def _check(self, user_id: str, signature: str, now_s: int) -> int:
         if not is_user_id(user_id):
             return codes.BAD_ACCOUNT
-        return usersig.check(
-            self._mac, self.settings.sdkappid, user_id, signature, now_s
-        )
+        return usersig.check(self._mac, self.settings.sdkappid, user_id, signature, now_s)
 
     def _ticket(self, user: int, instance: int) -> str:
-        return blake2b(
-            b"%d.%d" % (user, instance), key=self._ticket_key, digest_size=16
-        ).hexdigest()
+        return blake2b(b"%d.%d" % (user, instance), key=self._ticket_key, digest_size=16).hexdigest()
 
     async def _number(self, connections: Iterable[Connection]) -> None:
         """Give connections their number and row, late: one that never asks for anything leaves no trace."""
@@ -380,9 +360,7 @@ class App:
             else:
                 await self._close(self._month)
                 self._is_closed = True
-            self._next_event_ms = billing.next_event(
-                self._terms, self._month, is_closed=self._is_closed
-            )
+            self._next_event_ms = billing.next_event(self._terms, self._month, is_closed=self._is_closed)
 
     async def _close(self, month: str) -> None:
         daily = await self._daily_dau(month)
@@ -393,10 +371,7 @@ class App:
     async def _charge(self, month: str) -> None:
         charged = billing.charged(self._terms, self.statements[month])
         self.statements[month] = charged
-        charge = {
-            key: charged[key]
-            for key in ("month", "total_cents", "currency", "charged_on", "charged_at_ms")
-        }
+        charge = {key: charged[key] for key in ("month", "total_cents", "currency", "charged_on", "charged_at_ms")}
         await self._record(log.CHARGED, charged["charged_at_ms"], charge)
 
     async def _daily_dau(self, month: str) -> dict[int, int]:

@@ -51,10 +51,7 @@ class Sessions:
         for user in connection.users:
             pairs = self._pairs.get(user, ())
             kept = tuple(
-                part
-                for at in range(0, len(pairs), 2)
-                if pairs[at + 1] is not connection
-                for part in pairs[at : at + 2]
+                part for at in range(0, len(pairs), 2) if pairs[at + 1] is not connection for part in pairs[at : at + 2]
             )
             self._keep(user, pairs, kept)
         connection.users.clear()
@@ -76,12 +73,5 @@ class Sessions:
         return len(kept) < len(pairs)
 
 
-def _without_instance(
-    pairs: tuple[int | Connection, ...], instance: int
-) -> tuple[int | Connection, ...]:
-    return tuple(
-        part
-        for at in range(0, len(pairs), 2)
-        if pairs[at] != instance
-        for part in pairs[at : at + 2]
-    )
+def _without_instance(pairs: tuple[int | Connection, ...], instance: int) -> tuple[int | Connection, ...]:
+    return tuple(part for at in range(0, len(pairs), 2) if pairs[at] != instance for part in pairs[at : at + 2])

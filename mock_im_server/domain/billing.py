@@ -84,9 +84,7 @@ def peak(daily_dau: Mapping[int, int]) -> tuple[int | None, int]:
     return day, daily_dau[day]
 
 
-def lines(
-    book: PriceBook, plan: str, peak_dau: int, units_of: type_units = started_units
-) -> list[Line]:
+def lines(book: PriceBook, plan: str, peak_dau: int, units_of: type_units = started_units) -> list[Line]:
     """The month's plan fee, then what the peak day costs on top.
 
     The trial stops at its DAU quota instead of billing for more, so it has no overage line.

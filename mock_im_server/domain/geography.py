@@ -54,23 +54,18 @@ class Ranking:
         """All points with their distance in km, nearest first; at equal metres, by code."""
         x, y, z = _unit_vector(latitude, longitude)
         ranked = [
-            (point, _km(x * point_x + y * point_y + z * point_z))
-            for point, point_x, point_y, point_z in self._points
+            (point, _km(x * point_x + y * point_y + z * point_z)) for point, point_x, point_y, point_z in self._points
         ]
         ranked.sort(key=_distance)
         return ranked
 
 
-def nearest(
-    points: Iterable[AccessPoint], latitude: float, longitude: float
-) -> list[tuple[AccessPoint, float]]:
+def nearest(points: Iterable[AccessPoint], latitude: float, longitude: float) -> list[tuple[AccessPoint, float]]:
     """Rank once; who asks for many places keeps a `Ranking`. The order of `points` does not matter."""
     return Ranking(points).nearest(latitude, longitude)
 
 
-def distance_km(
-    latitude: float, longitude: float, other_latitude: float, other_longitude: float
-) -> float:
+def distance_km(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
     """The great-circle distance on a sphere of the earth's mean radius, to the metre.
 
     >>> distance_km(0.0, 0.0, 0.0, 180.0)

@@ -160,7 +160,8 @@ async def _journal(_request: web.Request, app: App) -> web.Response:
     app.journal.write()
     return _json(
         {
-            "files": [path.name for path in app.journal.files()],
+            # With sizes: whoever fetches the files now cuts them there, as rows may be added meanwhile.
+            "files": [{"name": path.name, "bytes": path.stat().st_size} for path in app.journal.files()],
             "rows": app.journal.rows,
             "last_seq": app.journal.last_seq,
             "head": app.journal.head.hex(),
@@ -193,6 +194,4 @@ def _start_ms(start: str | None, billing_offset_ms: int) -> int | None:
 
 
 def _json(body: Mapping[str, Any], *, status: int = 200) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(body), status=status, content_type="application/json"
-    )
+    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")

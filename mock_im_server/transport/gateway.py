@@ -31,9 +31,7 @@ class GatewayConnection:
 
     __slots__ = ("_transport", "access_point", "app", "instance_id", "number", "users")
 
-    def __init__(
-        self, transport: asyncio.Transport, instance_id: str, access_point: str
-    ) -> None:
+    def __init__(self, transport: asyncio.Transport, instance_id: str, access_point: str) -> None:
         self._transport = transport
         self.instance_id = instance_id
         self.access_point = access_point
@@ -146,9 +144,7 @@ class Gateway:
         connection.app = self._apps.get(head.sdkappid)
         return connection.app
 
-    async def _command(
-        self, app: App, connection: GatewayConnection, head: frames.Head
-    ) -> bytes:
+    async def _command(self, app: App, connection: GatewayConnection, head: frames.Head) -> bytes:
         if head.servcmd == frames.LOGIN:
             return await app.resume(connection, head)
         if head.servcmd == frames.LOGOUT:

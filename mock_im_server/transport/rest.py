@@ -34,9 +34,7 @@ class Refused(Exception):  # noqa: N818 -- a refusal is a result here, not an er
 class Rest:
     """The commands of all apps."""
 
-    def __init__(
-        self, apps: Mapping[int, App], limits: FrequencyLimits, real_ms: type_now
-    ) -> None:
+    def __init__(self, apps: Mapping[int, App], limits: FrequencyLimits, real_ms: type_now) -> None:
         self._apps = apps
         self._limits = limits
         self._real_ms = real_ms
@@ -117,6 +115,4 @@ def _answer(result: type_body, code: int, text: str) -> web.Response:
         "ErrorInfo": text,
         "ErrorCode": code,
     }
-    return web.Response(
-        body=msgspec.json.encode(envelope | result), content_type="application/json"
-    )
+    return web.Response(body=msgspec.json.encode(envelope | result), content_type="application/json")

@@ -56,10 +56,7 @@ def login_answer(head: Head, number: int, instance: int, a2: str, now_s: int) ->
     Formatting beats a JSON encoder here: every part is a number or hex.
     """
     tiny_id = TINY_ID_BASE + number
-    return (
-        _LOGIN_ANSWER
-        % (head.seq, head.sdkappid, instance, tiny_id, a2, tiny_id, instance, now_s, now_s)
-    ).encode()
+    return (_LOGIN_ANSWER % (head.seq, head.sdkappid, instance, tiny_id, a2, tiny_id, instance, now_s, now_s)).encode()
 
 
 def answer(head: Head, code: int, text: str, body: dict[str, Any] | None = None) -> bytes:

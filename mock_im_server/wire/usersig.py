@@ -97,10 +97,7 @@ def check(mac: Mac, sdkappid: int, user_id: str, usersig: str, now_s: int) -> in
 
 
 def _content(user_id: str, sdkappid: int, issued_s: int, expire_s: int) -> str:
-    return (
-        f"TLS.identifier:{user_id}\nTLS.sdkappid:{sdkappid}\n"
-        f"TLS.time:{issued_s}\nTLS.expire:{expire_s}\n"
-    )
+    return f"TLS.identifier:{user_id}\nTLS.sdkappid:{sdkappid}\nTLS.time:{issued_s}\nTLS.expire:{expire_s}\n"
 
 
 def _unpacked(usersig: str) -> _Fields | None:

@@ -65,9 +65,7 @@ class Recording:
         if self.journal is not None:
             table = self.journal_with_close()
             journal = write_journal(run, table, self.batch_rows)
-        _write_json(
-            run / run_files.MANIFEST, self._manifest(name, workers, journal)
-        )
+        _write_json(run / run_files.MANIFEST, self._manifest(name, workers, journal))
         return run
 
     def journal_with_close(self) -> pa.Table:
@@ -106,9 +104,7 @@ class Recording:
             **digest_of(path),
         }
 
-    def _manifest(
-        self, name: str, workers: list[dict[str, Any]], journal: object
-    ) -> dict[str, Any]:
+    def _manifest(self, name: str, workers: list[dict[str, Any]], journal: object) -> dict[str, Any]:
         rows = sum(worker["rows"] for worker in workers)
         return {
             "format": 1,
@@ -153,7 +149,7 @@ def a_recording(
     return Recording(
         plan=_plan(month, plan, dau, arrivals),
         ledgers=_ledgers(arrivals, workers),
-        journal=_journal(arrivals, connections),
+        journal=_journal(arrivals, connections, _first_ms(arrivals, month)),
         statement=statement,
     )
 
@@ -269,9 +265,7 @@ class _Arrivals:
     request_seq: Ints
 
 
-def _arrivals(
-    dau: Mapping[int, int], connections: int, rng: np.random.Generator
-) -> _Arrivals:
+def _arrivals(dau: Mapping[int, int], connections: int, rng: np.random.Generator) -> _Arrivals:
     parts = [_day(day, count, rng) for day, count in dau.items() if count]
     if not parts:
         parts = [np.empty((4, 0), np.int64)]
@@ -319,9 +313,7 @@ def _rank_in_day(day: Ints, served_us: Ints) -> tuple[Ints, Ints]:
     order = np.argsort(served_us, kind="stable")
     rank = np.empty(len(day), np.int64)
     rank[order] = np.arange(len(day))
-    _, start, inverse, size = np.unique(
-        day, return_index=True, return_inverse=True, return_counts=True
-    )
+    _, start, inverse, size = np.unique(day, return_index=True, return_inverse=True, return_counts=True)
     return rank - start[inverse], size[inverse]
 
 
@@ -335,17 +327,13 @@ def _step_ms(day: Ints, rank: Ints, size: Ints) -> Ints:
 def _count_up(connection: Ints) -> Ints:
     """Number the requests of each connection from 1, in the order of the plan."""
     order = np.argsort(connection, kind="stable")
-    _, start, size = np.unique(
-        connection[order], return_index=True, return_counts=True
-    )
+    _, start, size = np.unique(connection[order], return_index=True, return_counts=True)
     seq = np.empty(len(connection), np.int64)
     seq[order] = np.arange(len(connection)) - np.repeat(start, size) + 1
     return seq
 
 
-def _plan(
-    month: str, plan: str, dau: Mapping[int, int], arrivals: _Arrivals
-) -> dict[str, Any]:
+def _plan(month: str, plan: str, dau: Mapping[int, int], arrivals: _Arrivals) -> dict[str, Any]:
     first = date.fromisoformat(f"{month}-01")
     end = (first + timedelta(days=31)).replace(day=1)
     listed = {_number((first + timedelta(n)).isoformat()) for n in range((end - first).days)}
@@ -398,19 +386,16 @@ def _ledgers(arrivals: _Arrivals, workers: int) -> list[pa.Table]:
         "code": arrivals.code.astype(np.int32),
     }
     table = pa.table(columns, schema=run_files.LEDGER_SCHEMA)
-    return [
-        table.take(pa.array(order[order % workers == worker]))
-        for worker in range(workers)
-    ]
+    return [table.take(pa.array(order[order % workers == worker])) for worker in range(workers)]
 
 
-def _journal(arrivals: _Arrivals, connections: int) -> pa.Table:
+def _journal(arrivals: _Arrivals, connections: int, opened_ms: int) -> pa.Table:
     order = np.argsort(arrivals.served_us, kind="stable")
     user, day, code = arrivals.user[order], arrivals.day[order], arrivals.code[order]
     admitted = code == 0
     number, is_new = _numbers(user, admitted)
     named = is_new | ~admitted
-    opened = _opening(connections, _first_ms(arrivals))
+    opened = _opening(connections, opened_ms)
     count = len(order)
     logins = pa.table(
         {
@@ -460,9 +445,7 @@ def _opening(connections: int, time_ms: int) -> pa.Table:
 
 
 def _event(seq: int, time_ms: int, kind: int, text: object) -> dict[str, Any]:
-    numbers = dict.fromkeys(
-        ("user", "instance", "platform", "connection", "request_seq", "code"), 0
-    )
+    numbers = dict.fromkeys(("user", "instance", "platform", "connection", "request_seq", "code"), 0)
     return {
         **numbers,
         "seq": seq,
@@ -495,9 +478,7 @@ def _instance_ids(connection: Ints) -> list[str]:
     return [f"{number:032x}" for number in range(connection.max(initial=0) + 1)]
 
 
-def _line(
-    item: str, quantity: int, free: int, per: int, units: int, unit_price: int
-) -> dict[str, Any]:
+def _line(item: str, quantity: int, free: int, per: int, units: int, unit_price: int) -> dict[str, Any]:
     return {
         "item": item,
         "quantity": quantity,
@@ -509,8 +490,9 @@ def _line(
     }
 
 
-def _first_ms(arrivals: _Arrivals) -> int:
-    return int(arrivals.time_ms.min(initial=2**53))
+def _first_ms(arrivals: _Arrivals, month: str) -> int:
+    start = _start_ms(_number(f"{month}-01"))
+    return int(arrivals.time_ms.min()) if len(arrivals.day) else start
 
 
 def _start_ms(day: int) -> int:

@@ -49,17 +49,14 @@ def haversine_km(place: tuple[float, float], other: tuple[float, float]) -> floa
     half_chord = sqrt(
         min(
             1.0,
-            sin((other_north - north) / 2) ** 2
-            + cos(north) * cos(other_north) * sin((other_east - east) / 2) ** 2,
+            sin((other_north - north) / 2) ** 2 + cos(north) * cos(other_north) * sin((other_east - east) / 2) ** 2,
         )
     )
     return 2 * EARTH_RADIUS_KM * asin(half_chord)
 
 
 def vendor_points() -> list[AccessPoint]:
-    table = tomllib.loads(
-        (files("mock_im_server") / "data" / "access_points.toml").read_text(encoding="utf-8")
-    )
+    table = tomllib.loads((files("mock_im_server") / "data" / "access_points.toml").read_text(encoding="utf-8"))
     fields = ("code", "name", "country", "latitude", "longitude")
     return [AccessPoint(*(row[field] for field in fields)) for row in table["access_points"]]
 
@@ -81,12 +78,8 @@ def test_known_distances_agree_within_one_percent(
 
 
 @given(places, places)
-def test_the_distance_is_the_haversine_distance(
-    place: tuple[float, float], other: tuple[float, float]
-) -> None:
-    assert distance_km(*place, *other) == pytest.approx(
-        haversine_km(place, other), abs=2 * ONE_METRE_KM
-    )
+def test_the_distance_is_the_haversine_distance(place: tuple[float, float], other: tuple[float, float]) -> None:
+    assert distance_km(*place, *other) == pytest.approx(haversine_km(place, other), abs=2 * ONE_METRE_KM)
 
 
 @given(places)
@@ -101,9 +94,7 @@ def test_antipodes_are_half_a_great_circle_apart(latitude: float, longitude: flo
 
 
 @given(places, latitudes)
-def test_both_sides_of_the_date_line_are_one_meridian(
-    place: tuple[float, float], latitude: float
-) -> None:
+def test_both_sides_of_the_date_line_are_one_meridian(place: tuple[float, float], latitude: float) -> None:
     east = distance_km(*place, latitude, 180.0)
     assert east == pytest.approx(distance_km(*place, latitude, -180.0), abs=ONE_METRE_KM)
 
@@ -118,9 +109,7 @@ def test_the_way_across_the_date_line_is_the_short_one() -> None:
 @given(longitudes, longitudes)
 def test_at_a_pole_the_longitude_means_nothing(longitude: float, other: float) -> None:
     assert distance_km(90.0, longitude, 90.0, other) == 0.0
-    assert distance_km(-90.0, longitude, 0.0, other) == pytest.approx(
-        QUARTER_GREAT_CIRCLE_KM, abs=ONE_METRE_KM
-    )
+    assert distance_km(-90.0, longitude, 0.0, other) == pytest.approx(QUARTER_GREAT_CIRCLE_KM, abs=ONE_METRE_KM)
 
 
 @given(tables, st.randoms(use_true_random=False), places)

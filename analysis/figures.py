@@ -1,0 +1,271 @@
+"""The figures of the report, as SVG that is the same bytes for the same numbers.
+
+Letters stay letters, so that a page's own font sets them and a reader can find them; nothing is told by colour alone.
+"""
+
+import io
+import re
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Final
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
+
+from analysis.billing_days import iso
+from analysis.bills import Bill, money
+from analysis.latencies import Floats, Latencies, Timeline
+from analysis.loading import Terms
+
+INK: Final = "#1f2a37"
+MUTED: Final = "#66717f"
+RULE: Final = "#d9d5cc"
+ACCENT: Final = "#17607a"
+SECOND: Final = "#b4531f"
+FREE: Final = "#eef3ee"
+
+TIERS_MAX: Final = 200
+"""Beyond that many steps only every tenth, or hundredth, is drawn."""
+_NINES_MAX: Final = 5
+_CURVE_POINTS: Final = 160
+
+_STYLE: Final[Any] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": MUTED,
+    "axes.labelsize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": "#ece9e2",
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.major.size": 0,
+    "ytick.minor.size": 0,
+    "lines.solid_capstyle": "round",
+    "path.simplify": True,
+}
+
+
+def dau_by_day(dau: Mapping[int, int], terms: Terms, bill: Bill, *, narrow: bool) -> str:
+    """Draw each day's DAU against the steps of the price, on a logarithmic axis."""
+    name = "dau-narrow" if narrow else "dau-wide"
+    with _style(name):
+        figure = Figure(figsize=(3.75, 4.3) if narrow else (10.4, 4.5), layout="constrained")
+        axes = figure.add_subplot()
+        days = [day for day in terms.days if dau.get(day)]
+        values = [dau[day] for day in days]
+        low = min([value / 2 for value in values], default=1_000)
+        high = max([*values, terms.book.dau.free]) * 2.6
+        axes.set_yscale("log")
+        axes.set_ylim(max(low, 0.7), high)
+        axes.set_xlim(terms.days.start - 0.8, terms.days.stop - 0.2)
+        _tiers(axes, terms, high)
+        _stems(axes, days, values)
+        _mark_peak(axes, days, values, terms, bill)
+        _calendar(axes, terms.days, step=7 if narrow else 3)
+        _prices(axes, terms, narrow=narrow)
+        axes.set_title("distinct users per billing day", loc="left", fontsize=9.5, color=MUTED)
+        return _svg(figure, name, "Distinct users of each billing day against the price steps")
+
+
+def percentiles(latencies: Latencies) -> str:
+    """Draw service and response time by percentile; each further nine takes the same room."""
+    with _style("percentiles"):
+        figure = Figure(figsize=(4.7, 3.5), layout="constrained")
+        axes = figure.add_subplot()
+        axes.set_yscale("log")
+        nines = min(_NINES_MAX, np.log10(max(10, len(latencies.service_ms))))
+        _curve(axes, latencies.response_ms, nines, "response", SECOND, "--")
+        _curve(axes, latencies.service_ms, nines, "service", ACCENT, "-")
+        ticks = [0.0, np.log10(2), 1.0, 2.0, 3.0, 4.0, 5.0]
+        labels = ["min", "50 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"]
+        shown = [(at, label) for at, label in zip(ticks, labels, strict=True) if at <= nines]
+        axes.set_xticks([at for at, _ in shown], [label for _, label in shown])
+        axes.set_xlim(0, nines * 1.02)
+        _milliseconds(axes)
+        axes.legend(loc="upper left", frameon=False, handlelength=2.6)
+        axes.set_title("latency by percentile, ms", loc="left", fontsize=9.5, color=MUTED)
+        return _svg(figure, "percentiles", "Service and response time by percentile")
+
+
+def over_time(line: Timeline) -> str:
+    """Draw latency over the run's time, and the answers per second below."""
+    with _style("time"):
+        figure = Figure(figsize=(4.7, 3.5), layout="constrained")
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+        above.set_yscale("log")
+        above.plot(
+            line.at_s,
+            line.response_p99_ms,
+            color=SECOND,
+            ls="--",
+            lw=1.2,
+            label="response 99 %",
+        )
+        above.plot(line.at_s, line.service_p99_ms, color=ACCENT, lw=1.4, label="service 99 %")
+        above.plot(
+            line.at_s,
+            line.service_p50_ms,
+            color=ACCENT,
+            ls=":",
+            lw=1.6,
+            label="service 50 %",
+        )
+        _milliseconds(above)
+        above.legend(
+            loc="upper left",
+            frameon=False,
+            ncols=3,
+            fontsize=8.5,
+            handlelength=2.2,
+            columnspacing=1.0,
+        )
+        above.set_ylim(top=above.get_ylim()[1] * 2.2)
+        above.set_title("latency over the run, ms", loc="left", fontsize=9.5, color=MUTED)
+        below.fill_between(line.at_s, line.answers_per_s, step="mid", color=ACCENT, alpha=0.25, lw=0)
+        below.step(line.at_s, line.answers_per_s, where="mid", color=ACCENT, lw=0.9)
+        below.set_ylim(bottom=0)
+        below.yaxis.set_major_formatter(FuncFormatter(_short))
+        below.set_title("answers per second", loc="left", fontsize=9.5, color=MUTED)
+        below.set_xlabel("seconds since the run's zero")
+        return _svg(figure, "time", "Latency and answers per second over the run's time")
+
+
+def _style(name: str) -> AbstractContextManager[None]:
+    """Set our style; the salt keeps the ids of a figure the same from run to run."""
+    return mpl.rc_context(_STYLE | {"svg.hashsalt": name})
+
+
+def _tiers(axes: Axes, terms: Terms, high: float) -> None:
+    free, per = terms.book.dau.free, terms.book.dau.per
+    axes.axhspan(axes.get_ylim()[0], free, color=FREE, lw=0)
+    steps = int((high - free) // per) + 1
+    stride = 10 ** max(0, int(np.ceil(np.log10(max(1, steps) / TIERS_MAX))))
+    axes.grid(visible=False)
+    axes.hlines(
+        free + per * np.arange(0, steps, stride),
+        *axes.get_xlim(),
+        color=RULE,
+        lw=np.where(np.arange(0, steps, stride), 0.4, 1.2),
+        zorder=1,
+    )
+
+
+def _stems(axes: Axes, days: list[int], values: list[int]) -> None:
+    axes.vlines(days, axes.get_ylim()[0], values, color=ACCENT, alpha=0.35, lw=1.6, zorder=2)
+    axes.plot(days, values, "o", color=ACCENT, ms=4.6, zorder=3)
+
+
+def _mark_peak(axes: Axes, days: list[int], values: list[int], terms: Terms, bill: Bill) -> None:
+    if not values:
+        axes.text(
+            0.5,
+            0.6,
+            "nobody logged in",
+            transform=axes.transAxes,
+            ha="center",
+            color=MUTED,
+        )
+        return
+    top = int(np.argmax(values))
+    axes.plot(days[top], values[top], "o", color=SECOND, ms=8, zorder=4)
+    place = (days[top] - terms.days.start) / len(terms.days)
+    side = "left" if place < 0.3 else "right" if place > 0.7 else "center"  # noqa: PLR2004
+    axes.annotate(
+        f"{values[top]:,} on {iso(days[top])}\n{bill.dau_units} × unit = {money(bill.dau_cents)} {bill.currency}",
+        (days[top], values[top]),
+        xytext=(0, 10),
+        textcoords="offset points",
+        ha=side,
+        linespacing=1.35,
+        fontweight="bold",
+    )
+
+
+def _calendar(axes: Axes, days: range, step: int) -> None:
+    shown = [day for day in days if (day - days.start) % step == 0]
+    axes.set_xticks(shown, [str(int(iso(day)[-2:])) for day in shown])
+    axes.set_xlabel(f"day of {iso(days.start)[:7]}")
+
+
+def _prices(axes: Axes, terms: Terms, *, narrow: bool) -> None:
+    """Left the users, right what a peak of that height costs."""
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if narrow else (1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(_short))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    free = terms.book.dau.free
+    axes.text(
+        axes.get_xlim()[0],
+        free,
+        "  free",
+        ha="left",
+        va="top",
+        fontsize=9,
+        color=MUTED,
+        zorder=2,
+    )
+    costly = [at for at in (2, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000) if low < at * free < high * 0.8]
+    shown = [at * free for at in costly if not narrow or at in (10, 100, 1_000, 10_000)]
+    if terms.bill(free).dau is None or not shown:
+        return
+    right = axes.secondary_yaxis("right")
+    right.yaxis.set_major_locator(FixedLocator(shown))
+    right.yaxis.set_major_formatter(
+        FuncFormatter(lambda dau, _at: f"{money(terms.bill(round(dau)).dau_cents)}")
+    )
+    right.yaxis.set_minor_formatter(NullFormatter())
+    right.spines["right"].set_visible(False)
+    right.set_ylabel(f"{terms.book.currency} at that peak")
+
+
+def _curve(axes: Axes, sorted_ms: Floats, nines: float, label: str, color: str, style: str) -> None:
+    if not len(sorted_ms):
+        return
+    at = np.linspace(0, nines, _CURVE_POINTS)
+    index = np.ceil((1 - 10.0**-at) * len(sorted_ms)).astype(int) - 1
+    values = np.maximum(sorted_ms[np.clip(index, 0, len(sorted_ms) - 1)], 1e-3)
+    axes.plot(at, values, style, color=color, lw=1.8, label=label)
+
+
+def _milliseconds(axes: Axes) -> None:
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=9))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _short(value: float, _at: object = None) -> str:
+    """Write a count short: 8 k, 1 M.
+
+    >>> _short(8_000), _short(1_000_000), _short(500)
+    ('8 k', '1 M', '500')
+    """
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if value >= size:
+            return f"{value / size:g} {unit}"
+    return f"{value:g}"
+
+
+def _svg(figure: Figure, name: str, label: str) -> str:
+    """Return an inline SVG that scales with its column; ids are its own on the page."""
+    file = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+    svg = file.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r' (?:width|height)="[\d.]+pt"', "", svg, count=2)
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'(url\(#|href="#)', rf"\1{name}-", svg)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{label}" class="{name}"', 1)

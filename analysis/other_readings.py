@@ -1,0 +1,37 @@
+"""What the same ledger would cost under other readings of what the vendor leaves open."""
+
+from dataclasses import dataclass
+
+from analysis import recount
+from analysis.bills import Bill, bill
+from analysis.counts import Peak, peak
+from analysis.loading import Run, Terms
+from analysis.prices import price_books
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A reading, and the peak and bill that follow from it."""
+
+    reading: str
+    peak: Peak
+    bill: Bill
+
+
+def alternatives(run: Run, terms: Terms, top: Peak) -> list[Alternative]:
+    """Price the month again under each other reading, one change at a time."""
+    answered, offset_ms = run.ledger.answered, run.offset_ms
+    daily = {}
+    if (answered["verb"] == "resume").any():
+        resumed = recount.of_ledger(answered, offset_ms, resumes_count=True)
+        daily["a resumed session counts as a login"] = resumed
+    if offset_ms:
+        daily["billing days begin at midnight UTC"] = recount.of_ledger(answered, 0)
+    found = []
+    for reading, count in daily.items():
+        other = peak(count.dau, terms.days)
+        found.append(Alternative(reading, other, terms.bill(other.dau)))
+    for name, book in price_books().items():
+        if name != terms.book.name and terms.plan in book.plan_fee:
+            found.append(Alternative(f"price book {name}", top, bill(book, terms.plan, top.dau)))
+    return found

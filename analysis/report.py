@@ -1,0 +1,220 @@
+"""The report: one self-contained page, verdict first, the same bytes for the same run."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from markupsafe import Markup
+
+from analysis import figures, latencies, run_files
+from analysis.audit import COMPLETENESS, DIFFERENCES, Audit
+from analysis.billing_days import iso
+from analysis.bills import money, price
+from analysis.latencies import Latencies, quantile
+from analysis.other_readings import Alternative, alternatives
+from analysis.verdict import Verdict, headline
+from analysis.witnesses import WITNESSES
+
+SLICES: Final = 120
+"""Of the run's time in the plot of latency over time."""
+
+_TITLES: Final = {"passed": "Passed", "failed": "Failed", "invalid": "Invalid"}
+_MARKS: Final = {"passed": "✓", "failed": "✕", "invalid": "!"}
+_SHARES: Final = (
+    ("median", 0.5),
+    ("90 %", 0.9),
+    ("99 %", 0.99),
+    ("99.9 %", 0.999),
+    ("most", 1.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step from the log to the bill; `share` (0 to 1) is the width of its bar, None without one."""
+
+    label: str
+    figure: str
+    note: str
+    share: float | None
+
+
+def write(verdict: Verdict, folder: Path) -> None:
+    """Write the page; raises OSError."""
+    draft = folder / f".{run_files.REPORT}"
+    draft.write_text(page(verdict), encoding="utf-8")
+    draft.replace(folder / run_files.REPORT)
+
+
+def page(verdict: Verdict) -> str:
+    """Return the page as HTML."""
+    audit = verdict.audit
+    times = latencies.of(audit.run.ledger.answered)
+    return _template().render(
+        verdict=verdict,
+        audit=audit,
+        run=audit.run,
+        terms=audit.terms,
+        bill=audit.bill,
+        mark=_MARKS[verdict.outcome],
+        title=_TITLES[verdict.outcome],
+        headline=headline(audit),
+        witnesses=[(name, audit.summaries[name]) for name in WITNESSES],
+        steps=waterfall(audit),
+        other=_other(audit),
+        latency=_table(times),
+        plots=_plots(audit, times),
+        groups=[
+            (
+                "Is everything there?",
+                [c for c in audit.checks if c.group == COMPLETENESS],
+            ),
+            (
+                "Do the witnesses agree?",
+                [c for c in audit.checks if c.group == DIFFERENCES],
+            ),
+        ],
+        settings=_settings(audit),
+    )
+
+
+def waterfall(audit: Audit) -> list[Step]:
+    """Lead from the rows of the ledger to the cents of the bill, one reduction a step."""
+    if not (audit.terms and audit.peak and audit.bill):
+        return []
+    ledger, days = audit.run.ledger, audit.terms.days
+    in_month = [(key, n) for key, n in audit.counts.ledger.codes.items() if key[0] in days]
+    rows = ledger.table.num_rows
+    valid = sum(n for _, n in in_month)
+    admitted = sum(n for (_, code), n in in_month if code == 0)
+    distinct = sum(n for day, n in audit.counts.ledger.dau.items() if day in days)
+    top, overage = audit.peak, audit.terms.book.dau
+    excess = max(0, top.dau - overage.free)
+    counts = [
+        ("requests in the ledgers", rows, "every planned request, answered or not"),
+        (
+            "answered in the month",
+            valid,
+            "the outcome is known, the day is one of the month's",
+        ),
+        ("successful", admitted, f"{valid - admitted:,} refused"),
+        (
+            "distinct users a day, all days",
+            distinct,
+            "a user counts once a day, however often and on how many devices",
+        ),
+        (
+            "on the peak day",
+            top.dau,
+            iso(top.day) if top.day is not None else "nobody logged in",
+        ),
+        ("above the free quota", excess, f"{overage.free:,} are free"),
+    ]
+    steps = [Step(what, f"{n:,}", note, n / max(1, rows)) for what, n, note in counts]
+    if (line := audit.bill.dau) is None:
+        return [
+            *steps[:-1],
+            Step(
+                "charged",
+                money(0),
+                f"{audit.terms.plan} refuses instead of charging",
+                None,
+            ),
+        ]
+    unit = f"started {line.per:,} at {price(line.unit_price)} {audit.bill.currency}"
+    return [
+        *steps,
+        Step("units", f"{line.units:,}", unit, None),
+        Step("DAU overage", f"{money(line.amount_cents)}", audit.bill.currency, None),
+    ]
+
+
+def _other(audit: Audit) -> list[Alternative]:
+    if not (audit.terms and audit.peak):
+        return []
+    return alternatives(audit.run, audit.terms, audit.peak)
+
+
+def _plots(audit: Audit, times: Latencies) -> dict[str, Markup]:
+    plots = {}
+    if audit.terms and audit.bill:
+        for width in ("wide", "narrow"):
+            svg = figures.dau_by_day(
+                audit.counts.ledger.dau,
+                audit.terms,
+                audit.bill,
+                narrow=width == "narrow",
+            )
+            plots[width] = Markup(svg)
+    if len(times.service_ms):
+        line = latencies.timeline(audit.run.ledger.answered, SLICES)
+        plots["percentiles"] = Markup(figures.percentiles(times))
+        plots["over_time"] = Markup(figures.over_time(line))
+    return plots
+
+
+def _table(times: Latencies) -> list[tuple[str, list[str]]]:
+    return [
+        (
+            name,
+            [_ms(quantile(values, share)) for values in (times.service_ms, times.response_ms, times.late_ms)],
+        )
+        for name, share in _SHARES
+    ]
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.2f}"
+
+
+def _settings(audit: Audit) -> list[tuple[str, str]]:
+    run = audit.run
+    rows: list[tuple[str, Any]] = []
+    if run.plan:
+        plan = run.plan
+        rows += [
+            ("scenario", plan.scenario),
+            ("seed", plan.seed),
+            (
+                "app",
+                f"{plan.app.sdkappid}, plan {plan.app.plan}, price book {plan.app.price_book}",
+            ),
+            (
+                "billing days begin at",
+                f"UTC{plan.readings.billing_offset_ms / 3_600_000:+g}",
+            ),
+            (
+                "who counts",
+                f"{plan.readings.dau}: a user with a successful login that day",
+            ),
+            ("day of the charge", plan.readings.charge_day),
+            *((f"option {name}", json.dumps(value)) for name, value in sorted(plan.options.items())),
+        ]
+    if run.manifest:
+        rows += [
+            ("started at", run.manifest.started_at),
+            ("duration", f"{run.manifest.duration_s:,.1f} s"),
+            ("server", ", ".join(str(value) for value in run.manifest.server.values())),
+        ]
+    return [(name, str(value)) for name, value in rows]
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {
+        "money": money,
+        "price": price,
+        "iso": iso,
+        "count": lambda n: f"{n:,}",
+    }
+    return environment.get_template("report_page.html")

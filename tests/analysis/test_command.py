@@ -1,0 +1,99 @@
+"""The command line: lines, files and exit codes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from analysis import run_files
+from analysis.__main__ import main
+from analysis.metrics import METRICS
+from tests.analysis.runs import a_recording, a_run, a_statement, rewrite_manifest
+
+WRITTEN = {run_files.VERDICT, run_files.SUMMARY, run_files.JUNIT, run_files.REPORT}
+
+
+def test_a_passed_audit_prints_two_lines_and_writes_four_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = a_run(tmp_path)
+    assert main(["audit", str(run)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == [
+        "peak DAU 50 on 2026-10-02 · 0 units × 149.99 = 0.00 USD, charged 2026-11-03",
+        f"plan = ledger = journal = statement   · report: {run}/report.html",
+    ]
+    assert printed.err == ""
+    assert WRITTEN <= {path.name for path in run.iterdir()}
+
+
+def test_a_second_audit_writes_the_same_bytes(tmp_path: Path) -> None:
+    run = a_run(tmp_path)
+    main(["audit", str(run)])
+    first = {name: (run / name).read_bytes() for name in WRITTEN}
+    main(["audit", str(run)])
+    assert first == {name: (run / name).read_bytes() for name in WRITTEN}
+
+
+def test_a_failed_audit_ends_with_1_and_an_invalid_one_with_2(tmp_path: Path) -> None:
+    recording = a_recording()
+    recording.statement = a_statement("2026-10", {})
+    assert main(["audit", str(recording.written(tmp_path, "failed"))]) == 1
+    run = a_recording().written(tmp_path, "invalid")
+    rewrite_manifest(run, complete=False)
+    assert main(["audit", str(run)]) == 2
+    assert json.loads((run / run_files.VERDICT).read_text())["outcome"] == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["audit", "{tmp}/nowhere"], "no such directory"),
+        (["audit", "{tmp}"], "not a run"),
+        (["audit", "{run}", "--gates", "{tmp}/none.toml"], "No such file"),
+        (["bill", "--dau", "ten", "--plan", "pro"], "'ten' is not a count of users"),
+        (["bill", "--dau", "-1", "--plan", "pro"], "-1"),
+        (["bill", "--dau", "1", "--plan", "gold"], "plan 'gold' is unknown; known: trial, pro"),
+        (["bill", "--dau", "1", "--plan", "pro", "--price-book", "9"], "price book '9' is unknown"),
+        (["bill", "--plan", "pro"], "--dau"),
+        ([], "COMMAND"),
+    ],
+)
+def test_wrong_use_ends_with_3_and_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    run = tmp_path / "runs"
+    run.mkdir()
+    filled = [a.format(tmp=tmp_path, run=a_run(run) if a == "{run}" else "") for a in arguments]
+    try:
+        code: object = main(filled)
+    except SystemExit as left:
+        code = left.code
+    assert code == 3
+    printed = capsys.readouterr()
+    assert says in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+
+
+def test_the_bill_of_a_million_users(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bill", "--dau", "1000000", "--plan", "pro"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[-1] for line in lines] == ["149.99", "14,849.01", "14,999.00"]
+
+
+def test_the_bill_as_json_is_in_cents(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["bill", "--dau", "20001", "--plan", "ultimate", "--price-book", "2021-08", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert (found["dau_units"], found["amount_cents"], found["total_cents"]) == (2, 89_998, 179_997)
+
+
+@pytest.mark.parametrize("command", [[], ["audit"], ["bill"]])
+def test_help_is_worth_reading(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([*command, "--help"])
+    assert left.value.code == 0
+    text = capsys.readouterr().out
+    assert "python -m analysis" in text
+    if command == ["audit"]:
+        assert all(name in text for name in METRICS)

@@ -1,0 +1,101 @@
+"""The verdict's files and lines, as scripts and people read them."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from analysis import run_files, verdict
+from tests.analysis.judging import judged
+from tests.analysis.runs import a_recording, a_run, a_statement
+
+
+def test_verdict_json_has_the_documented_keys(tmp_path: Path) -> None:
+    run = a_run(tmp_path, days={"2026-10-16": 20_001})
+    verdict.write(judged(run), run)
+    found = json.loads((run / run_files.VERDICT).read_text())
+    gates = found.pop("gates")
+    witness = {"peak_dau": 20_001, "amount_cents": 29_998}
+    assert found == {
+        "outcome": "passed",
+        "month": "2026-10",
+        "peak_dau": 20_001,
+        "peak_day": "2026-10-16",
+        "dau_units": 2,
+        "amount_cents": 29_998,
+        "total_cents": 44_997,
+        "currency": "USD",
+        "charged_on": "2026-11-03",
+        "lines": a_statement("2026-10", {"2026-10-16": 20_001})["lines"],
+        "witnesses": dict.fromkeys(("plan", "ledger", "journal", "statement"), witness),
+        "findings": [],
+    }
+    assert gates[0] == {
+        "metric": "workers.missing",
+        "rule": "= 0",
+        "value": 0,
+        "passed": True,
+        "kind": "validity",
+    }
+
+
+def test_a_passed_run_is_two_lines(tmp_path: Path) -> None:
+    lines = verdict.text(judged(a_run(tmp_path, days={"2026-10-16": 20_001})), "runs/x/report.html")
+    assert lines.splitlines() == [
+        "peak DAU 20,001 on 2026-10-16 · 2 units × 149.99 = 299.98 USD, charged 2026-11-03",
+        "plan = ledger = journal = statement   · report: runs/x/report.html",
+    ]
+
+
+def test_absent_witnesses_are_named(tmp_path: Path) -> None:
+    recording = a_recording()
+    recording.journal = recording.statement = None
+    lines = verdict.text(judged(recording.written(tmp_path)), "r").splitlines()
+    assert lines[1] == "plan = ledger (no journal, no statement)   · report: r"
+    assert [line.split()[0] for line in lines[2:]] == ["warning", "warning"]
+
+
+def test_a_failed_run_lists_its_findings_one_a_line(tmp_path: Path) -> None:
+    recording = a_recording()
+    recording.statement = a_statement("2026-10", {"2026-10-01": 30, "2026-10-02": 51})
+    judgement = judged(recording.written(tmp_path))
+    lines = verdict.text(judgement, "r").splitlines()
+    assert lines[0].startswith("FAILED · ")
+    assert len(lines) == len(judgement.findings) + 1
+    assert "DAU of statement and ledger differ: 2026-10-02 51 against 50" in "\n".join(lines)
+
+
+def test_junit_has_a_case_for_each_check_and_gate(tmp_path: Path) -> None:
+    recording = a_recording()
+    recording.manifest["complete"] = False
+    judgement = judged(recording.written(tmp_path))
+    document = ET.fromstring(verdict.junit(judgement))
+    cases = document.findall(".//testcase")
+    assert len(cases) == len(judgement.audit.checks) + len(judgement.gates)
+    failed = [case.get("name") for case in cases if case.find("failure") is not None]
+    assert failed == ["the run is finished"]
+
+
+def test_the_summary_shows_all_witnesses(tmp_path: Path) -> None:
+    text = verdict.summary(judged(a_run(tmp_path)))
+    assert text.startswith("# Passed\n")
+    assert text.count("| 50 | 0.00 |") == 4
+
+
+@pytest.mark.parametrize("lost", [run_files.PLAN, run_files.STATEMENT])
+def test_without_plan_or_statement_the_other_still_prices_the_month(
+    tmp_path: Path, lost: str
+) -> None:
+    run = a_run(tmp_path)
+    (run / lost).unlink()
+    found = verdict.as_json(judged(run))
+    assert (found["outcome"], found["peak_dau"]) == ("invalid", 50)
+
+
+def test_without_both_nothing_is_priced_but_the_findings_are_there(tmp_path: Path) -> None:
+    run = a_run(tmp_path)
+    (run / run_files.PLAN).unlink()
+    (run / run_files.STATEMENT).unlink()
+    found = verdict.as_json(judged(run))
+    assert (found["outcome"], found["month"], found["peak_dau"]) == ("invalid", None, None)
