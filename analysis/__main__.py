@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from analysis import run_files
-from analysis.bills import bill, money, price
+from analysis.bills import TIMES, bill, money, price
 from analysis.prices import DEFAULT_BOOK, price_books
 
 WRONG_USE: Final = 3
@@ -19,27 +19,29 @@ INTERRUPTED: Final = 2
 PROGRESS_AFTER_S: Final = 2.0
 
 _DESCRIPTION: Final = """\
-Judge a load-test run from its files alone, whichever server it ran against, or price a peak without any load.
+Judge a load-test run from its files alone, whichever server it ran against, or price a
+peak without any load.
 
 exit codes: 0 passed · 1 a comparison or gate failed · 2 the run is invalid · 3 wrong use"""
 
 _AUDIT: Final = """\
-Recount a run's daily active users and its bill from the ledger and, separately, from the journal; compare plan, ledger,
-journal and statement with zero tolerance; apply the gates. Writes verdict.json, summary.md, junit.xml and report.html
-into the run's directory."""
+Recount a run's daily active users and its bill from the ledger and, separately, from the
+journal; compare plan, ledger, journal and statement with zero tolerance; apply the gates.
+Writes verdict.json, summary.md, junit.xml and report.html into the run's directory."""
 
 _AUDIT_MORE: Final = """\
 example:
   python -m analysis audit runs/latest
   python -m analysis audit runs/latest --gates gates/million.toml
 
-A gate file holds [[gate]] tables: metric; one of equals, at_most, at_least; kind = "exact", "validity" or "performance";
-on_failure = "fail" (default) or "warn". A failed validity gate makes the run invalid. Metrics:
+A gate file holds [[gate]] tables: metric; one of equals, at_most, at_least;
+kind = "exact", "validity" or "performance"; on_failure = "fail" (default) or "warn".
+A failed validity gate makes the run invalid. Metrics:
 """
 
 _BILL: Final = """\
-Price a month by its peak day: the plan's fee and, on paid plans, each started 10,000 of what lies above the free 10,000
-DAU. The trial refuses logins over its quota instead of charging."""
+Price a month by its peak day: the plan's fee and, on paid plans, each started 10,000 of
+what lies above the free 10,000 DAU. The trial refuses logins over its quota instead."""
 
 _BILL_MORE: Final = """\
 example:
@@ -69,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(chosen.command(chosen))
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        sys.stderr.write("interrupted\n")
         return INTERRUPTED
     except Exception:  # noqa: BLE001 -- Python's own exit code for a crash, 1, would mean a failed run
         traceback.print_exc()
@@ -97,7 +99,7 @@ def _audit(chosen: argparse.Namespace) -> int:
     except OSError as unwritable:
         return _refuse(f"cannot write into {folder}: {unwritable.strerror}")
     progress.end()
-    print(verdict.text(judged, str(folder / run_files.REPORT)))
+    _say(verdict.text(judged, str(folder / run_files.REPORT)))
     return judged.exit_code
 
 
@@ -120,22 +122,16 @@ def _bill(chosen: argparse.Namespace) -> int:
             "total_cents": priced.total_cents,
             "lines": [asdict(line) for line in priced.lines],
         }
-        print(json.dumps(document, indent=2))
+        _say(json.dumps(document, indent=2))
         return 0
     rows = [("plan fee", f"{chosen.plan}, a month", priced.lines[0].amount_cents)]
     if line := priced.dau:
-        units = f"{line.units} × {price(line.unit_price)}, {line.quantity:,} DAU less {line.free:,} free"
+        units = f"{line.units} {TIMES} {price(line.unit_price)}, {line.quantity:,} DAU less {line.free:,} free"
         rows.append(("DAU overage", units, line.amount_cents))
-    rows.append(
-        (
-            "total",
-            f"{book.currency} a month, price book {book.name}",
-            priced.total_cents,
-        )
-    )
+    rows.append(("total", f"{book.currency} a month, price book {book.name}", priced.total_cents))
     wide = max(len(what) for _, what, _ in rows)
     for name, what, amount in rows:
-        print(f"{name:12}  {what:{wide}}  {money(amount):>12}")
+        _say(f"{name:12}  {what:{wide}}  {money(amount):>12}")
     return 0
 
 
@@ -150,24 +146,18 @@ class _Progress:
     def __call__(self, step: str) -> None:
         elapsed = time.monotonic() - self._started
         if self._shows and elapsed > PROGRESS_AFTER_S:
-            print(
-                f"\r\033[K{elapsed:4.1f} s  {step} …",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
+            sys.stderr.write(f"\r\033[K{elapsed:4.1f} s  {step} …")
+            sys.stderr.flush()
             self._has_shown = True
 
     def end(self) -> None:
         if self._has_shown:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+            sys.stderr.write("\r\033[K")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="python -m analysis",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="python -m analysis", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     audit = commands.add_parser(
@@ -179,10 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     audit.add_argument("run", type=Path, metavar="RUN", help="directory of a run, e.g. runs/latest")
     audit.add_argument(
-        "--gates",
-        type=Path,
-        metavar="FILE",
-        help="gate file (default: the four that every run must pass)",
+        "--gates", type=Path, metavar="FILE", help="gate file (default: the four that every run must pass)"
     )
     audit.set_defaults(command=_audit)
     price_of = commands.add_parser(
@@ -192,19 +179,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_BILL_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    price_of.add_argument(
-        "--dau",
-        type=_dau,
-        required=True,
-        metavar="N",
-        help="DAU of the month's peak day",
-    )
+    price_of.add_argument("--dau", type=_dau, required=True, metavar="N", help="DAU of the month's peak day")
     price_of.add_argument("--plan", required=True, help="trial, pro or ultimate")
     price_of.add_argument(
-        "--price-book",
-        default=DEFAULT_BOOK,
-        metavar="NAME",
-        help="2020 (default: the FAQ's prices) or 2021-08",
+        "--price-book", default=DEFAULT_BOOK, metavar="NAME", help="2020 (default: the FAQ's prices) or 2021-08"
     )
     price_of.add_argument("--json", action="store_true", help="print JSON, amounts in cents")
     price_of.set_defaults(command=_bill)
@@ -217,8 +195,12 @@ def _dau(text: str) -> int:
     return int(text)
 
 
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
 def _refuse(message: str) -> int:
-    print(f"python -m analysis: {message}", file=sys.stderr)
+    sys.stderr.write(f"python -m analysis: {message}\n")
     return WRONG_USE
 
 

@@ -4,11 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import duckdb
+
 from analysis import completeness, matching, second_opinion, witnesses
 from analysis.bills import Bill
 from analysis.counts import Count, Peak, peak
 from analysis.findings import Finding, invalid
+from analysis.journals import Journal
 from analysis.loading import Run, Terms
+from analysis.second_opinion import Charge
 from analysis.witnesses import Counts, Summary
 
 DIFFERENCES: Final = "comparison"
@@ -38,6 +42,7 @@ class Audit:
 
     @property
     def findings(self) -> list[Finding]:
+        """All findings, in the order of the checks."""
         return [finding for check in self.checks for finding in check.findings]
 
     @property
@@ -57,7 +62,7 @@ def audit(run: Run, progress: Callable[[str], None] = lambda _step: None) -> Aud
     checks.append(Check("pandas and DuckDB agree", COMPLETENESS, tuple(_second(run, counted, top))))
     if run.journal:
         progress("comparing row by row")
-        checks += _row_by_row(run)
+        checks += _row_by_row(run, run.journal)
     return Audit(
         run=run,
         terms=terms,
@@ -94,46 +99,37 @@ def _arithmetic(run: Run, counted: Counts, terms: Terms | None) -> list[Check]:
     return [Check(name, DIFFERENCES, tuple(findings)) for name, findings in found.items()]
 
 
-def _row_by_row(run: Run) -> list[Check]:
-    assert run.journal is not None, "only called with a journal"
-    registered = matching.registrations(run.ledger, run.journal)
-    matches = matching.match(run.ledger, run.journal, registered)
+def _row_by_row(run: Run, journal: Journal) -> list[Check]:
+    registered = matching.registrations(run.ledger, journal)
+    matches = matching.match(run.ledger, journal, registered)
     found = {
         "each answer has one journal row": matching.pairs(matches),
         "both sides say the same of it": matching.contents(matches),
         "the journal keeps real-time order": matching.order(matches),
-        "one number a user": matching.registration(run.journal, registered),
-        "a user counts once a day": matching.counted_days(run.journal, run.offset_ms),
+        "one number a user": matching.registration(journal, registered),
+        "a user counts once a day": matching.counted_days(journal, run.offset_ms),
     }
     return [Check(name, DIFFERENCES, tuple(findings)) for name, findings in found.items()]
 
 
 def _second(run: Run, counted: Counts, top: Peak | None) -> list[Finding]:
-    findings = _count_differs(
-        "ledger",
-        counted.ledger,
-        second_opinion.of_ledger(run.ledger.table, run.offset_ms),
-    )
-    if run.journal and counted.journal:
-        second = second_opinion.of_journal(run.journal.table, run.offset_ms)
-        findings += _count_differs("journal", counted.journal, second)
-    if run.terms and top and (line := run.terms.bill(top.dau).dau):
-        charge = second_opinion.charge(top.dau, run.terms.book.dau)
-        if (charge.units, charge.cents) != (line.units, line.amount_cents):
-            text = f"the charge is {line.units} units, {line.amount_cents} cents here, {charge.units}, {charge.cents} in SQL"
-            findings.append(invalid("implementations_differ", text))
+    with duckdb.connect() as database:
+        second = second_opinion.of_ledger(database, run.ledger.table, run.offset_ms)
+        findings = _count_differs("ledger", counted.ledger, second)
+        if run.journal and counted.journal:
+            second = second_opinion.of_journal(database, run.journal.table, run.offset_ms)
+            findings += _count_differs("journal", counted.journal, second)
+        if run.terms and top and (line := run.terms.bill(top.dau).dau):
+            charge = second_opinion.charge(database, top.dau, run.terms.book.dau)
+            if charge != Charge(line.units, line.amount_cents):
+                text = f"pandas and DuckDB charge differently: {line.amount_cents} and {charge.cents} cents"
+                findings.append(invalid("implementations_differ", text))
     return findings
 
 
 def _count_differs(name: str, first: Count, second: Count) -> list[Finding]:
     return [
-        invalid(
-            "implementations_differ",
-            f"pandas and DuckDB count the {name}'s {what} differently",
-        )
-        for what, one, other in (
-            ("users", first.dau, second.dau),
-            ("answers", first.codes, second.codes),
-        )
+        invalid("implementations_differ", f"pandas and DuckDB count the {name}'s {what} differently")
+        for what, one, other in (("users", first.dau, second.dau), ("answers", first.codes, second.codes))
         if dict(one) != dict(other)
     ]

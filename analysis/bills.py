@@ -13,6 +13,11 @@ PRICE_PARTS_PER_CENT: Final = 1_000
 
 TRIAL: Final = "trial"
 
+TIMES: Final = "\N{MULTIPLICATION SIGN}"
+"""Between units and their price."""
+ABSENT: Final = "\N{EN DASH}"
+"""Stands where there is no figure."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -36,6 +41,7 @@ class Bill:
 
     @property
     def total_cents(self) -> int:
+        """The sum of the lines."""
         return sum(line.amount_cents for line in self.lines)
 
     @property
@@ -45,10 +51,12 @@ class Bill:
 
     @property
     def dau_units(self) -> int:
+        """Started units above the free quota."""
         return self.dau.units if self.dau else 0
 
     @property
     def dau_cents(self) -> int:
+        """What the excess costs."""
         return self.dau.amount_cents if self.dau else 0
 
 

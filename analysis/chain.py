@@ -15,6 +15,8 @@ import pyarrow as pa
 from analysis.run_files import CHAIN_BYTES, JOURNAL_SCHEMA
 
 _START: Final = bytes(CHAIN_BYTES)
+_END: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+"""Arrow's mark for the end of a stream; a journal that is still open has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,9 @@ def _messages(path: Path, head: bytes) -> Iterator[tuple[pa.RecordBatch | None, 
     try:
         with pa.memory_map(str(path)) as source:
             size = source.size()
-            while source.tell() < size:
-                at = source.tell()
+            while (at := source.tell()) < size:
+                if source.read_at(len(_END), at) == _END:
+                    return
                 message = pa.ipc.read_message(source)
                 head = _link(message, head, f"{path.name} at byte {at:,}")
                 yield _batch(message, path), head

@@ -1,12 +1,15 @@
 """The JSON files of a run as values: plan, manifest, statement; `docs/run-files.md` explains the fields."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from analysis import billing_days
-from analysis.billing_days import UTC_PLUS_8_MS
+from analysis.billing_days import DAY_MS, UTC_PLUS_8_MS
+
+Offset = Annotated[int, msgspec.Meta(ge=-DAY_MS, le=DAY_MS)]
+DayOfMonth = Annotated[int, msgspec.Meta(ge=1, le=28)]
 
 Document = TypeVar("Document", bound="_Document")
 
@@ -30,9 +33,9 @@ class App(_Document, frozen=True):
 class Readings(_Document, frozen=True):
     """The choices where the vendor leaves a point open."""
 
-    billing_offset_ms: int = UTC_PLUS_8_MS
+    billing_offset_ms: Offset = UTC_PLUS_8_MS
     dau: str = "login"
-    charge_day: int = 3
+    charge_day: DayOfMonth = 3
 
 
 class PlannedDay(_Document, frozen=True):
@@ -42,7 +45,7 @@ class PlannedDay(_Document, frozen=True):
     arrivals: int
     dau_min: int
     dau_max: int
-    codes: dict[str, int] | None
+    codes: dict[int, int] | None
 
 
 class Plan(_Document, frozen=True):
@@ -93,6 +96,13 @@ class Problem(_Document, frozen=True):
     text: str
 
 
+class LocustTotals(_Document, frozen=True):
+    """What Locust's own statistics say at the end."""
+
+    requests: int | None = None
+    failures: int | None = None
+
+
 class Manifest(_Document, frozen=True):
     """What must be there."""
 
@@ -105,7 +115,7 @@ class Manifest(_Document, frozen=True):
     problems: list[Problem] = []
     started_at: str = ""
     duration_s: float = 0.0
-    locust: dict[str, Any] = {}
+    locust: LocustTotals = LocustTotals()
     server: dict[str, Any] = {}
     spike: dict[str, Any] | None = None
 
@@ -158,5 +168,5 @@ def read(path: Path, kind: type[Document]) -> Document:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError as missing:
         raise DocumentError(f"{path.name} is missing") from missing
-    except (OSError, msgspec.DecodeError) as broken:
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as broken:
         raise DocumentError(f"{path.name}: {broken}") from broken

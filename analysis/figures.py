@@ -13,7 +13,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from analysis.billing_days import iso
 from analysis.bills import Bill, money
@@ -27,9 +27,16 @@ ACCENT: Final = "#17607a"
 SECOND: Final = "#b4531f"
 FREE: Final = "#eef3ee"
 
-TIERS_MAX: Final = 200
+TIERS_MAX: Final = 300
 """Beyond that many steps only every tenth, or hundredth, is drawn."""
 _NINES_MAX: Final = 5
+_HEADROOM: Final = 2.6
+"""Above the peak, for its label."""
+_COSTLY: Final = (2, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000)
+"""Multiples of the free quota at which the right-hand axis names the price."""
+_COSTLY_DECADES: Final = (10, 100, 1_000, 10_000)
+_DECADES: Final = 20
+"""A narrow figure that reaches above this multiple of the free quota names only powers of ten."""
 _CURVE_POINTS: Final = 160
 
 _STYLE: Final[Any] = {
@@ -53,6 +60,7 @@ _STYLE: Final[Any] = {
     "xtick.minor.size": 0,
     "ytick.major.size": 0,
     "ytick.minor.size": 0,
+    "lines.linewidth": 1.8,
     "lines.solid_capstyle": "round",
     "path.simplify": True,
 }
@@ -62,12 +70,14 @@ def dau_by_day(dau: Mapping[int, int], terms: Terms, bill: Bill, *, narrow: bool
     """Draw each day's DAU against the steps of the price, on a logarithmic axis."""
     name = "dau-narrow" if narrow else "dau-wide"
     with _style(name):
-        figure = Figure(figsize=(3.75, 4.3) if narrow else (10.4, 4.5), layout="constrained")
+        figure = Figure(figsize=(3.75, 4.3) if narrow else (10.4, 4.5))
         axes = figure.add_subplot()
+        left, right = (0.13, 0.745) if narrow else (0.048, 0.9)
+        figure.subplots_adjust(left=left, right=right, bottom=0.115, top=0.925)
         days = [day for day in terms.days if dau.get(day)]
         values = [dau[day] for day in days]
         low = min([value / 2 for value in values], default=1_000)
-        high = max([*values, terms.book.dau.free]) * 2.6
+        high = max([*values, terms.book.dau.free]) * _HEADROOM
         axes.set_yscale("log")
         axes.set_ylim(max(low, 0.7), high)
         axes.set_xlim(terms.days.start - 0.8, terms.days.stop - 0.2)
@@ -76,69 +86,51 @@ def dau_by_day(dau: Mapping[int, int], terms: Terms, bill: Bill, *, narrow: bool
         _mark_peak(axes, days, values, terms, bill)
         _calendar(axes, terms.days, step=7 if narrow else 3)
         _prices(axes, terms, narrow=narrow)
-        axes.set_title("distinct users per billing day", loc="left", fontsize=9.5, color=MUTED)
+        _title(axes, "distinct users per billing day")
         return _svg(figure, name, "Distinct users of each billing day against the price steps")
 
 
 def percentiles(latencies: Latencies) -> str:
     """Draw service and response time by percentile; each further nine takes the same room."""
     with _style("percentiles"):
-        figure = Figure(figsize=(4.7, 3.5), layout="constrained")
+        figure = Figure(figsize=(4.7, 3.5))
         axes = figure.add_subplot()
+        figure.subplots_adjust(left=0.09, right=0.935, bottom=0.08, top=0.915)
         axes.set_yscale("log")
         nines = min(_NINES_MAX, np.log10(max(10, len(latencies.service_ms))))
-        _curve(axes, latencies.response_ms, nines, "response", SECOND, "--")
-        _curve(axes, latencies.service_ms, nines, "service", ACCENT, "-")
+        response, service = latencies.response_ms, latencies.service_ms
+        axes.plot(*_curve(response, nines), "--", label="response", color=SECOND)
+        axes.plot(*_curve(service, nines), label="service", color=ACCENT)
         ticks = [0.0, np.log10(2), 1.0, 2.0, 3.0, 4.0, 5.0]
-        labels = ["min", "50 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"]
+        labels = ["", "50 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %"]
         shown = [(at, label) for at, label in zip(ticks, labels, strict=True) if at <= nines]
         axes.set_xticks([at for at, _ in shown], [label for _, label in shown])
         axes.set_xlim(0, nines * 1.02)
         _milliseconds(axes)
         axes.legend(loc="upper left", frameon=False, handlelength=2.6)
-        axes.set_title("latency by percentile, ms", loc="left", fontsize=9.5, color=MUTED)
+        _title(axes, "latency by percentile, ms")
         return _svg(figure, "percentiles", "Service and response time by percentile")
 
 
 def over_time(line: Timeline) -> str:
     """Draw latency over the run's time, and the answers per second below."""
     with _style("time"):
-        figure = Figure(figsize=(4.7, 3.5), layout="constrained")
+        figure = Figure(figsize=(4.7, 3.5))
+        figure.subplots_adjust(left=0.1, right=0.98, bottom=0.13, top=0.915, hspace=0.25)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
         above.set_yscale("log")
-        above.plot(
-            line.at_s,
-            line.response_p99_ms,
-            color=SECOND,
-            ls="--",
-            lw=1.2,
-            label="response 99 %",
-        )
+        above.plot(line.at_s, line.response_p99_ms, color=SECOND, ls="--", lw=1.2, label="response 99 %")
         above.plot(line.at_s, line.service_p99_ms, color=ACCENT, lw=1.4, label="service 99 %")
-        above.plot(
-            line.at_s,
-            line.service_p50_ms,
-            color=ACCENT,
-            ls=":",
-            lw=1.6,
-            label="service 50 %",
-        )
+        above.plot(line.at_s, line.service_p50_ms, color=ACCENT, ls=":", lw=1.6, label="service 50 %")
         _milliseconds(above)
-        above.legend(
-            loc="upper left",
-            frameon=False,
-            ncols=3,
-            fontsize=8.5,
-            handlelength=2.2,
-            columnspacing=1.0,
-        )
+        above.legend(loc="upper left", frameon=False, ncols=3, fontsize=8.5, handlelength=2.2, columnspacing=1.0)
         above.set_ylim(top=above.get_ylim()[1] * 2.2)
-        above.set_title("latency over the run, ms", loc="left", fontsize=9.5, color=MUTED)
+        _title(above, "latency over the run, ms")
         below.fill_between(line.at_s, line.answers_per_s, step="mid", color=ACCENT, alpha=0.25, lw=0)
         below.step(line.at_s, line.answers_per_s, where="mid", color=ACCENT, lw=0.9)
         below.set_ylim(bottom=0)
         below.yaxis.set_major_formatter(FuncFormatter(_short))
-        below.set_title("answers per second", loc="left", fontsize=9.5, color=MUTED)
+        _title(below, "answers per second")
         below.set_xlabel("seconds since the run's zero")
         return _svg(figure, "time", "Latency and answers per second over the run's time")
 
@@ -146,6 +138,10 @@ def over_time(line: Timeline) -> str:
 def _style(name: str) -> AbstractContextManager[None]:
     """Set our style; the salt keeps the ids of a figure the same from run to run."""
     return mpl.rc_context(_STYLE | {"svg.hashsalt": name})
+
+
+def _title(axes: Axes, text: str) -> None:
+    axes.set_title(text, loc="left", fontsize=9.5, color=MUTED)
 
 
 def _tiers(axes: Axes, terms: Terms, high: float) -> None:
@@ -158,7 +154,8 @@ def _tiers(axes: Axes, terms: Terms, high: float) -> None:
         free + per * np.arange(0, steps, stride),
         *axes.get_xlim(),
         color=RULE,
-        lw=np.where(np.arange(0, steps, stride), 0.4, 1.2),
+        # The steps crowd towards the top: thinner lines keep them a shade.
+        lw=np.clip(4 / np.maximum(1, np.arange(0, steps, stride)), 0.15, 0.6),
         zorder=1,
     )
 
@@ -170,28 +167,29 @@ def _stems(axes: Axes, days: list[int], values: list[int]) -> None:
 
 def _mark_peak(axes: Axes, days: list[int], values: list[int], terms: Terms, bill: Bill) -> None:
     if not values:
-        axes.text(
-            0.5,
-            0.6,
-            "nobody logged in",
-            transform=axes.transAxes,
-            ha="center",
-            color=MUTED,
-        )
+        axes.text(0.5, 0.6, "nobody logged in", transform=axes.transAxes, ha="center", color=MUTED)
         return
     top = int(np.argmax(values))
     axes.plot(days[top], values[top], "o", color=SECOND, ms=8, zorder=4)
     place = (days[top] - terms.days.start) / len(terms.days)
-    side = "left" if place < 0.3 else "right" if place > 0.7 else "center"  # noqa: PLR2004
+    side = ("left", "center", "right")[min(2, int(3 * place))]
     axes.annotate(
-        f"{values[top]:,} on {iso(days[top])}\n{bill.dau_units} × unit = {money(bill.dau_cents)} {bill.currency}",
+        f"{values[top]:,} on {iso(days[top])}\n{_charge(bill)}",
         (days[top], values[top]),
         xytext=(0, 10),
         textcoords="offset points",
         ha=side,
         linespacing=1.35,
         fontweight="bold",
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.9, "pad": 2},
     )
+
+
+def _charge(bill: Bill) -> str:
+    if bill.dau is None:
+        return "never charged"
+    plural = "" if bill.dau_units == 1 else "s"
+    return f"{bill.dau_units:,} unit{plural} · {money(bill.dau_cents)} {bill.currency}"
 
 
 def _calendar(axes: Axes, days: range, step: int) -> None:
@@ -202,48 +200,41 @@ def _calendar(axes: Axes, days: range, step: int) -> None:
 
 def _prices(axes: Axes, terms: Terms, *, narrow: bool) -> None:
     """Left the users, right what a peak of that height costs."""
-    low, high = axes.get_ylim()
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if narrow else (1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(FuncFormatter(_short))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    _, high = axes.get_ylim()
     free = terms.book.dau.free
-    axes.text(
-        axes.get_xlim()[0],
-        free,
-        "  free",
-        ha="left",
-        va="top",
-        fontsize=9,
-        color=MUTED,
-        zorder=2,
-    )
-    costly = [at for at in (2, 5, 10, 20, 50, 100, 200, 500, 1_000, 10_000) if low < at * free < high * 0.8]
-    shown = [at * free for at in costly if not narrow or at in (10, 100, 1_000, 10_000)]
-    if terms.bill(free).dau is None or not shown:
+    spans_decades = narrow and high > _DECADES * free
+    costly = _COSTLY_DECADES if spans_decades else _COSTLY
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if spans_decades else (1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(_short))
+    axes.yaxis.set_minor_locator(NullLocator())
+    shown = [at * free for at in costly if at * free < high / _HEADROOM * 1.01]
+    if terms.bill(free).dau is None:
         return
     right = axes.secondary_yaxis("right")
-    right.yaxis.set_major_locator(FixedLocator(shown))
-    right.yaxis.set_major_formatter(
-        FuncFormatter(lambda dau, _at: f"{money(terms.bill(round(dau)).dau_cents)}")
-    )
-    right.yaxis.set_minor_formatter(NullFormatter())
+    right.yaxis.set_major_locator(FixedLocator([free, *shown]))
+    right.yaxis.set_major_formatter(FuncFormatter(lambda dau, _at: _cost(terms, dau)))
+    right.yaxis.set_minor_locator(NullLocator())
     right.spines["right"].set_visible(False)
     right.set_ylabel(f"{terms.book.currency} at that peak")
 
 
-def _curve(axes: Axes, sorted_ms: Floats, nines: float, label: str, color: str, style: str) -> None:
-    if not len(sorted_ms):
-        return
+def _cost(terms: Terms, dau: float) -> str:
+    cents = terms.bill(round(dau)).dau_cents
+    return money(cents) if cents else "free"
+
+
+def _curve(sorted_ms: Floats, nines: float) -> tuple[Floats, Floats]:
+    """Return x, in nines, and y of a percentile curve."""
     at = np.linspace(0, nines, _CURVE_POINTS)
     index = np.ceil((1 - 10.0**-at) * len(sorted_ms)).astype(int) - 1
-    values = np.maximum(sorted_ms[np.clip(index, 0, len(sorted_ms) - 1)], 1e-3)
-    axes.plot(at, values, style, color=color, lw=1.8, label=label)
+    # A logarithmic axis has no zero: a microsecond stands for it.
+    return at, np.maximum(sorted_ms[np.maximum(index, 0)], 1e-3)
 
 
 def _milliseconds(axes: Axes) -> None:
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=9))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _short(value: float, _at: object = None) -> str:

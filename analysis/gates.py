@@ -48,6 +48,7 @@ class Gate:
 
     @property
     def severity(self) -> Severity:
+        """How bad a failure is."""
         if self.is_warning:
             return "warning"
         return "invalid" if self.kind == "validity" else "error"
@@ -62,8 +63,15 @@ class Result:
     passed: bool
 
     @property
+    def shown(self) -> str:
+        """Write the value for people."""
+        is_float = isinstance(self.value, float)
+        return f"{self.value:.6g}" if is_float else str(self.value)
+
+    @property
     def finding(self) -> Finding:
-        text = f"{self.gate.metric} is {self.value}, must be {self.gate.text}"
+        """The finding of a failure."""
+        text = f"{self.gate.metric} is {self.shown}, must be {self.gate.text}"
         return Finding("gate_failed", self.gate.severity, text)
 
 

@@ -64,7 +64,7 @@ def timeline(answered: pd.DataFrame, slices: int) -> Timeline:
     service = (at_us - answered["sent_us"]) / US_PER_MS
     response = (at_us - answered["planned_us"]) / US_PER_MS
     times = pd.DataFrame({"service": service, "response": response}).groupby(at.to_numpy())
-    quantiles = times.quantile(np.array([0.5, 0.99])).unstack()
+    quantiles = times.quantile(np.array([0.5, 0.99])).unstack()  # noqa: PD010 -- a stacked index is no pivot
     return Timeline(
         at_s=(quantiles.index.to_numpy() + 0.5) * width / US_PER_S + start / US_PER_S,
         answers_per_s=times.size().to_numpy() * US_PER_S / width,

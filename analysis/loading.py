@@ -9,14 +9,7 @@ import msgspec
 from analysis import documents, journals, ledgers, run_files
 from analysis.billing_days import month_days
 from analysis.bills import Bill, bill
-from analysis.documents import (
-    Document,
-    DocumentError,
-    Manifest,
-    Plan,
-    Readings,
-    Statement,
-)
+from analysis.documents import Document, DocumentError, Manifest, Plan, Readings, Statement
 from analysis.findings import Finding, invalid
 from analysis.journals import Journal
 from analysis.ledgers import Ledger
@@ -40,6 +33,7 @@ class Terms:
 
     @property
     def days(self) -> range:
+        """The billing days of the month."""
         return month_days(self.month)
 
     @property
@@ -48,6 +42,7 @@ class Terms:
         return self.days.stop + self.readings.charge_day - 1
 
     def bill(self, peak_dau: int) -> Bill:
+        """Price a peak under these terms."""
         return bill(self.book, self.plan, peak_dau)
 
 
@@ -67,6 +62,7 @@ class Run:
 
     @property
     def offset_ms(self) -> int:
+        """Where the billing day begins; the default reading when the run does not say."""
         return self.terms.readings.billing_offset_ms if self.terms else Readings().billing_offset_ms
 
 

@@ -15,14 +15,7 @@ from numpy.typing import NDArray
 from analysis import journals, recount
 from analysis.billing_days import iso
 from analysis.findings import Finding, error, rows
-from analysis.journals import (
-    CONNECTED,
-    IMPORTED,
-    LOGGED_IN,
-    LOGIN_REFUSED,
-    RESUMED,
-    Journal,
-)
+from analysis.journals import CONNECTED, IMPORTED, LOGGED_IN, LOGIN_REFUSED, RESUMED, Journal
 from analysis.ledgers import Ledger
 from analysis.schemas import REQUEST_SEQ_BITS
 
@@ -158,11 +151,7 @@ def registration(journal: Journal, registered: Registrations) -> list[Finding]:
     names = registered.name[registered.name != _STRANGER]
     ids_repeated = _repeated(names) + len(strangers) - len(strangers.unique())
     for code, repeated, what in (
-        (
-            "user_number_repeated",
-            _repeated(registered.number),
-            "user numbers have more than one UserID",
-        ),
+        ("user_number_repeated", _repeated(registered.number), "user numbers have more than one UserID"),
         ("user_id_repeated", ids_repeated, "UserIDs have more than one user number"),
     ):
         if repeated:
@@ -191,9 +180,7 @@ def counted_days(journal: Journal, offset_ms: int) -> list[Finding]:
 
 
 def _ids(connection: pd.Series, request_seq: pd.Series) -> Ints:
-    return (connection.to_numpy().astype(np.int64) << REQUEST_SEQ_BITS) | request_seq.to_numpy().astype(
-        np.int64
-    )
+    return (connection.to_numpy().astype(np.int64) << REQUEST_SEQ_BITS) | request_seq.to_numpy().astype(np.int64)
 
 
 def _connections(ledger: Ledger, journal: Journal) -> pd.Series:
@@ -226,10 +213,7 @@ def _positions(strings: pa.Array, known: pa.Array) -> Ints:
 
 
 def _translated(values: pd.Series, numbers: Ints, meanings: Ints) -> pd.Series:
-    table = np.full(
-        max(int(values.max()) if len(values) else 0, int(numbers.max(initial=0))) + 1,
-        _STRANGER,
-    )
+    table = np.full(max(int(values.max()) if len(values) else 0, int(numbers.max(initial=0))) + 1, _STRANGER)
     table[numbers] = meanings
     return pd.Series(table[values.to_numpy()], index=values.index)
 

@@ -23,10 +23,12 @@ class Reading:
 
     @cached_property
     def latencies(self) -> Latencies:
+        """Of all answered requests."""
         return latencies.of(self.answered)
 
     @cached_property
     def interval(self) -> PeakInterval | None:
+        """The bounds of the peak; None without terms."""
         run = self.audit.run
         return peak_interval(run, run.terms) if run.terms else None
 
@@ -85,14 +87,10 @@ def _response(share: float) -> Callable[[Reading], float | None]:
 
 METRICS: Final[Mapping[str, Metric]] = {
     "witnesses.differences": Metric("comparisons that failed", lambda reading: reading.audit.differences),
-    "dau.peak": Metric(
-        "the month's peak DAU",
-        lambda reading: reading.audit.peak.dau if reading.audit.peak else None,
-    ),
+    "dau.peak": Metric("the month's peak DAU", lambda reading: reading.audit.peak.dau if reading.audit.peak else None),
     "dau.peak_day": Metric("the first day with the peak", _peak_day),
     "dau.peak_low": Metric(
-        "the peak if no unknown outcome was a login",
-        lambda reading: reading.interval.low if reading.interval else None,
+        "the peak if no unknown outcome was a login", lambda reading: reading.interval.low if reading.interval else None
     ),
     "dau.peak_high": Metric(
         "the peak if every unknown outcome was a login",
@@ -103,21 +101,14 @@ METRICS: Final[Mapping[str, Metric]] = {
         lambda reading: reading.audit.bill.dau_units if reading.audit.bill else None,
     ),
     "bill.amount_cents": Metric(
-        "the DAU overage",
-        lambda reading: reading.audit.bill.dau_cents if reading.audit.bill else None,
+        "the DAU overage", lambda reading: reading.audit.bill.dau_cents if reading.audit.bill else None
     ),
     "bill.total_cents": Metric(
-        "the whole statement",
-        lambda reading: reading.audit.bill.total_cents if reading.audit.bill else None,
+        "the whole statement", lambda reading: reading.audit.bill.total_cents if reading.audit.bill else None
     ),
-    "ledger.rows": Metric(
-        "requests in the ledgers",
-        lambda reading: reading.audit.run.ledger.table.num_rows,
-    ),
+    "ledger.rows": Metric("requests in the ledgers", lambda reading: reading.audit.run.ledger.table.num_rows),
     "ledger.rows_missing": Metric("planned requests without a row", _rows_missing),
-    "ledger.unknown_outcomes": Metric(
-        "requests without an answer", lambda reading: len(reading.audit.run.ledger.open)
-    ),
+    "ledger.unknown_outcomes": Metric("requests without an answer", lambda reading: len(reading.audit.run.ledger.open)),
     "workers.missing": Metric("workers that handed over no ledger", _workers_missing),
     "arrivals.started_ratio": Metric("sent requests by planned ones", _started_ratio),
     "arrivals.late_p50_ms": Metric("median lateness of a send", _late(0.5)),
@@ -127,7 +118,6 @@ METRICS: Final[Mapping[str, Metric]] = {
     "latency.response_p50_ms": Metric("median time from planned instant to answer", _response(0.5)),
     "latency.response_p99_ms": Metric("99th percentile from planned instant to answer", _response(0.99)),
     "logins.per_second": Metric(
-        "successful logins per second on the peak day",
-        lambda reading: reading.logins_per_second,
+        "successful logins per second on the peak day", lambda reading: reading.logins_per_second
     ),
 }

@@ -17,10 +17,7 @@ def of_ledger(answered: pd.DataFrame, offset_ms: int, *, resumes_count: bool = F
     admitted = answered["code"] == 0
     if not resumes_count:
         admitted &= answered["verb"] == "login"
-    return Count(
-        distinct(day[admitted], answered.loc[admitted, "user"]),
-        _sizes(day, answered["code"]),
-    )
+    return Count(distinct(day[admitted], answered.loc[admitted, "user"]), _sizes(day, answered["code"]))
 
 
 def of_journal(journal: Journal, offset_ms: int) -> Count:

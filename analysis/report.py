@@ -12,7 +12,7 @@ from markupsafe import Markup
 from analysis import figures, latencies, run_files
 from analysis.audit import COMPLETENESS, DIFFERENCES, Audit
 from analysis.billing_days import iso
-from analysis.bills import money, price
+from analysis.bills import ABSENT, money, price
 from analysis.latencies import Latencies, quantile
 from analysis.other_readings import Alternative, alternatives
 from analysis.verdict import Verdict, headline
@@ -23,13 +23,7 @@ SLICES: Final = 120
 
 _TITLES: Final = {"passed": "Passed", "failed": "Failed", "invalid": "Invalid"}
 _MARKS: Final = {"passed": "✓", "failed": "✕", "invalid": "!"}
-_SHARES: Final = (
-    ("median", 0.5),
-    ("90 %", 0.9),
-    ("99 %", 0.99),
-    ("99.9 %", 0.999),
-    ("most", 1.0),
-)
+_SHARES: Final = (("median", 0.5), ("90 %", 0.9), ("99 %", 0.99), ("99.9 %", 0.999), ("most", 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +62,8 @@ def page(verdict: Verdict) -> str:
         latency=_table(times),
         plots=_plots(audit, times),
         groups=[
-            (
-                "Is everything there?",
-                [c for c in audit.checks if c.group == COMPLETENESS],
-            ),
-            (
-                "Do the witnesses agree?",
-                [c for c in audit.checks if c.group == DIFFERENCES],
-            ),
+            ("Is everything there?", [c for c in audit.checks if c.group == COMPLETENESS]),
+            ("Do the witnesses agree?", [c for c in audit.checks if c.group == DIFFERENCES]),
         ],
         settings=_settings(audit),
     )
@@ -95,35 +83,15 @@ def waterfall(audit: Audit) -> list[Step]:
     excess = max(0, top.dau - overage.free)
     counts = [
         ("requests in the ledgers", rows, "every planned request, answered or not"),
-        (
-            "answered in the month",
-            valid,
-            "the outcome is known, the day is one of the month's",
-        ),
+        ("answered in the month", valid, "the outcome is known, the day is one of the month's"),
         ("successful", admitted, f"{valid - admitted:,} refused"),
-        (
-            "distinct users a day, all days",
-            distinct,
-            "a user counts once a day, however often and on how many devices",
-        ),
-        (
-            "on the peak day",
-            top.dau,
-            iso(top.day) if top.day is not None else "nobody logged in",
-        ),
+        ("distinct users a day, all days", distinct, "a user counts once a day, however often and on how many devices"),
+        ("on the peak day", top.dau, iso(top.day) if top.day is not None else "nobody logged in"),
         ("above the free quota", excess, f"{overage.free:,} are free"),
     ]
     steps = [Step(what, f"{n:,}", note, n / max(1, rows)) for what, n, note in counts]
     if (line := audit.bill.dau) is None:
-        return [
-            *steps[:-1],
-            Step(
-                "charged",
-                money(0),
-                f"{audit.terms.plan} refuses instead of charging",
-                None,
-            ),
-        ]
+        return [*steps[:-1], Step("charged", money(0), f"{audit.terms.plan} refuses instead of charging", None)]
     unit = f"started {line.per:,} at {price(line.unit_price)} {audit.bill.currency}"
     return [
         *steps,
@@ -138,36 +106,33 @@ def _other(audit: Audit) -> list[Alternative]:
     return alternatives(audit.run, audit.terms, audit.peak)
 
 
-def _plots(audit: Audit, times: Latencies) -> dict[str, Markup]:
-    plots = {}
+def _plots(audit: Audit, times: Latencies) -> dict[str, Markup | None]:
+    plots: dict[str, Markup | None]
+    plots = dict.fromkeys(("wide", "narrow", "percentiles", "over_time"))
     if audit.terms and audit.bill:
         for width in ("wide", "narrow"):
-            svg = figures.dau_by_day(
-                audit.counts.ledger.dau,
-                audit.terms,
-                audit.bill,
-                narrow=width == "narrow",
-            )
-            plots[width] = Markup(svg)
+            svg = figures.dau_by_day(audit.counts.ledger.dau, audit.terms, audit.bill, narrow=width == "narrow")
+            plots[width] = _inline(svg)
     if len(times.service_ms):
         line = latencies.timeline(audit.run.ledger.answered, SLICES)
-        plots["percentiles"] = Markup(figures.percentiles(times))
-        plots["over_time"] = Markup(figures.over_time(line))
+        plots["percentiles"] = _inline(figures.percentiles(times))
+        plots["over_time"] = _inline(figures.over_time(line))
     return plots
+
+
+def _inline(svg: str) -> Markup:
+    return Markup(svg)  # noqa: S704 -- drawn here, from numbers and dates
 
 
 def _table(times: Latencies) -> list[tuple[str, list[str]]]:
     return [
-        (
-            name,
-            [_ms(quantile(values, share)) for values in (times.service_ms, times.response_ms, times.late_ms)],
-        )
+        (name, [_ms(quantile(values, share)) for values in (times.service_ms, times.response_ms, times.late_ms)])
         for name, share in _SHARES
     ]
 
 
 def _ms(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.2f}"
+    return ABSENT if value is None else f"{value:,.2f}"
 
 
 def _settings(audit: Audit) -> list[tuple[str, str]]:
@@ -178,18 +143,9 @@ def _settings(audit: Audit) -> list[tuple[str, str]]:
         rows += [
             ("scenario", plan.scenario),
             ("seed", plan.seed),
-            (
-                "app",
-                f"{plan.app.sdkappid}, plan {plan.app.plan}, price book {plan.app.price_book}",
-            ),
-            (
-                "billing days begin at",
-                f"UTC{plan.readings.billing_offset_ms / 3_600_000:+g}",
-            ),
-            (
-                "who counts",
-                f"{plan.readings.dau}: a user with a successful login that day",
-            ),
+            ("app", f"{plan.app.sdkappid}, plan {plan.app.plan}, price book {plan.app.price_book}"),
+            ("billing days begin at", f"UTC{plan.readings.billing_offset_ms / 3_600_000:+g}"),
+            ("who counts", f"{plan.readings.dau}: a user with a successful login that day"),
             ("day of the charge", plan.readings.charge_day),
             *((f"option {name}", json.dumps(value)) for name, value in sorted(plan.options.items())),
         ]
@@ -211,10 +167,5 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {
-        "money": money,
-        "price": price,
-        "iso": iso,
-        "count": lambda n: f"{n:,}",
-    }
+    environment.filters |= {"money": money, "price": price, "iso": iso, "count": lambda n: f"{n:,}"}
     return environment.get_template("report_page.html")

@@ -40,18 +40,9 @@ LEDGER: Final = pandera.DataFrameSchema(
         "code": pandera.Column("int32"),
     },
     checks=[
-        pandera.Check(
-            lambda frame: frame["answered_us"] >= frame["sent_us"],
-            name="answered_after_sent",
-        ),
-        pandera.Check(
-            lambda frame: frame["app_after_ms"] >= frame["app_before_ms"],
-            name="app_clock_forward",
-        ),
-        pandera.Check(
-            lambda frame: frame["verb"].cat.categories.isin(["login", "resume"]).all(),
-            name="verb_known",
-        ),
+        pandera.Check(lambda frame: frame["answered_us"] >= frame["sent_us"], name="answered_after_sent"),
+        pandera.Check(lambda frame: frame["app_after_ms"] >= frame["app_before_ms"], name="app_clock_forward"),
+        pandera.Check(lambda frame: frame["verb"].cat.categories.isin(["login", "resume"]).all(), name="verb_known"),
     ],
 )
 """The answered rows."""

@@ -3,11 +3,10 @@
 Where the two differ, one of them is wrong, and the audit proves nothing.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-import duckdb
 import pyarrow as pa
+from duckdb import DuckDBPyConnection as Database
 
 from analysis.billing_days import DAY_MS
 from analysis.counts import Count
@@ -39,7 +38,7 @@ _JOURNAL_CODES = """
 
 _CHARGE = """
     SELECT units, (units * $unit_price + 500) // 1000 AS cents
-    FROM (SELECT greatest(0, ($peak - $free + $per - 1) // $per) AS units)
+    FROM (SELECT greatest(0, ($peak::HUGEINT - $free + $per - 1) // $per) AS units)
 """
 
 
@@ -51,33 +50,27 @@ class Charge:
     cents: int
 
 
-def of_ledger(table: pa.Table, offset_ms: int) -> Count:
+def of_ledger(database: Database, table: pa.Table, offset_ms: int) -> Count:
+    """Count what the clients saw."""
+    database.register("ledger", table)
     answered = _ANSWERED.format(offset=offset_ms, day=DAY_MS)
-    with duckdb.connect() as connection:
-        connection.register("ledger", table)
-        dau = connection.sql(_LEDGER_DAU.format(answered=answered)).fetchall()
-        codes = connection.sql(_LEDGER_CODES.format(answered=answered)).fetchall()
+    dau = database.sql(_LEDGER_DAU.format(answered=answered)).fetchall()
+    codes = database.sql(_LEDGER_CODES.format(answered=answered)).fetchall()
     return Count(dict(dau), _codes(codes))
 
 
-def of_journal(table: pa.Table, offset_ms: int) -> Count:
-    with duckdb.connect() as connection:
-        connection.register("journal", table)
-        dau = connection.sql(_JOURNAL_DAU.format(offset=offset_ms, day=DAY_MS)).fetchall()
-        codes = connection.sql(_JOURNAL_CODES.format(offset=offset_ms, day=DAY_MS)).fetchall()
+def of_journal(database: Database, table: pa.Table, offset_ms: int) -> Count:
+    """Count what the server did."""
+    database.register("journal", table)
+    dau = database.sql(_JOURNAL_DAU.format(offset=offset_ms, day=DAY_MS)).fetchall()
+    codes = database.sql(_JOURNAL_CODES.format(offset=offset_ms, day=DAY_MS)).fetchall()
     return Count(dict(dau), _codes(codes))
 
 
-def charge(peak_dau: int, overage: Overage) -> Charge:
+def charge(database: Database, peak_dau: int, overage: Overage) -> Charge:
     """Price a peak a second time."""
-    values: Mapping[str, int] = {
-        "peak": peak_dau,
-        "free": overage.free,
-        "per": overage.per,
-        "unit_price": overage.unit_price,
-    }
-    with duckdb.connect() as connection:
-        (row,) = connection.execute(_CHARGE, values).fetchall()
+    values = {"peak": peak_dau, **asdict(overage)}
+    (row,) = database.execute(_CHARGE, values).fetchall()
     return Charge(*row)
 
 

@@ -11,7 +11,7 @@ from junitparser import Failure, JUnitXml, TestCase, TestSuite
 from analysis import run_files
 from analysis.audit import Audit
 from analysis.billing_days import iso
-from analysis.bills import money, price
+from analysis.bills import ABSENT, TIMES, money, price
 from analysis.findings import Finding
 from analysis.gates import Result
 from analysis.witnesses import WITNESSES
@@ -30,11 +30,13 @@ class Verdict:
 
     @property
     def findings(self) -> list[Finding]:
+        """The audit's, then the failed gates'."""
         failed = [result.finding for result in self.gates if not result.passed]
         return [*self.audit.findings, *failed]
 
     @property
     def outcome(self) -> Outcome:
+        """The worst that was found."""
         severities = {finding.severity for finding in self.findings}
         if "invalid" in severities:
             return "invalid"
@@ -42,6 +44,7 @@ class Verdict:
 
     @property
     def exit_code(self) -> int:
+        """What the command ends with."""
         return EXIT_CODES[self.outcome]
 
 
@@ -60,9 +63,7 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "currency": bill.currency if bill else None,
         "charged_on": iso(terms.charge_day) if terms else None,
         "lines": [asdict(line) for line in bill.lines] if bill else [],
-        "witnesses": {
-            name: asdict(stated) if (stated := audit.summaries[name]) else None for name in WITNESSES
-        },
+        "witnesses": {name: asdict(stated) if (stated := audit.summaries[name]) else None for name in WITNESSES},
         "findings": [asdict(finding) for finding in verdict.findings],
         "gates": [
             {
@@ -88,10 +89,7 @@ def headline(audit: Audit) -> str:
     if bill.dau is None:
         return f"{peak} · {audit.terms.plan} has no overage, {money(bill.total_cents)} {bill.currency}"
     units = f"{bill.dau_units} unit{'' if bill.dau_units == 1 else 's'}"
-    return (
-        f"{peak} · {units} × {price(bill.dau.unit_price)} = "
-        f"{money(bill.dau_cents)} {bill.currency}, {charged}"
-    )
+    return f"{peak} · {units} {TIMES} {price(bill.dau.unit_price)} = {money(bill.dau_cents)} {bill.currency}, {charged}"
 
 
 def agreement(audit: Audit) -> str:
@@ -105,10 +103,7 @@ def text(verdict: Verdict, report: str) -> str:
     """Return what a person reads on the terminal."""
     findings = [f"{finding.severity:7}  {finding.code}: {finding.text}" for finding in verdict.findings]
     if verdict.outcome == "passed":
-        lines = [
-            headline(verdict.audit),
-            f"{agreement(verdict.audit)}   · report: {report}",
-        ]
+        lines = [headline(verdict.audit), f"{agreement(verdict.audit)}   · report: {report}"]
         return "\n".join([*lines, *findings])
     title = "FAILED" if verdict.outcome == "failed" else "INVALID: this run proves nothing"
     count = f"{len(findings)} finding{'' if len(findings) == 1 else 's'}"
@@ -129,7 +124,7 @@ def summary(verdict: Verdict) -> str:
     lines += ["| witness | peak DAU | DAU overage |", "|---|--:|--:|"]
     for name in WITNESSES:
         stated = verdict.audit.summaries[name]
-        figures = f"{stated.peak_dau:,} | {money(stated.amount_cents)}" if stated else "– | –"
+        figures = f"{stated.peak_dau:,} | {money(stated.amount_cents)}" if stated else f"{ABSENT} | {ABSENT}"
         lines.append(f"| {name} | {figures} |")
     if verdict.findings:
         lines += ["", "| severity | finding | |", "|---|---|---|"]
@@ -137,7 +132,7 @@ def summary(verdict: Verdict) -> str:
     if verdict.gates:
         lines += ["", "| gate | must be | is | |", "|---|---|---|---|"]
         lines += [
-            f"| {r.gate.metric} | {r.gate.text} | {_value(r)} | {'passed' if r.passed else 'failed'} |"
+            f"| {r.gate.metric} | {r.gate.text} | {r.shown} | {'passed' if r.passed else 'failed'} |"
             for r in verdict.gates
         ]
     return "\n".join(lines) + "\n"
@@ -173,10 +168,6 @@ def _xml(message: str) -> str:
 
 def _cell(message: str) -> str:
     return " ".join(message.split()).replace("|", "\\|")
-
-
-def _value(result: Result) -> str:
-    return f"{result.value:.6g}" if isinstance(result.value, float) else str(result.value)
 
 
 def _replace(path: Path, content: str) -> None:

@@ -75,11 +75,15 @@ class Conductor:
         self._totals: dict[int, dict[str, int]] = {}
         self._heard = Event()
         self._directory: RunDirectory | None = None
+        self._control: Control | None = None
+        self._sdkappid = 0
+        self._journal: dict[str, Any] | None = None
         self._spike: dict[str, Any] | None = None
         self._status: dict[str, Any] = {}
         self._greenlet: gevent.Greenlet | None = None
         self.is_conducting = False
         self.is_finished = False
+        self._is_finishing = False
 
     # --- what the workers say ---------------------------------------------------------------------
 
@@ -100,8 +104,9 @@ class Conductor:
         self._heard.set()
 
     def on_failed(self, data: Mapping[str, Any]) -> None:
-        self._problem("server_lost", f"worker {data['worker']}: {data['text']}")
-        self._heard.set()
+        if not self._is_finishing:
+            self._problem("server_lost", f"worker {data['worker']}: {data['text']}")
+            self._heard.set()
 
     def on_clients(self, alive: set[str]) -> None:
         """Which of Locust's workers still send heartbeats."""
@@ -121,11 +126,13 @@ class Conductor:
 
     def interrupt(self) -> None:
         """Ctrl-C, or Locust ended for a reason of its own: keep what there is, as an invalid run."""
+        if self._is_finishing and self._greenlet is not None:
+            self._greenlet.join()
+            return
         self._problem("interrupted", "the run was stopped before its end")
         if self._greenlet is not None:
             self._greenlet.kill()
-        if not self.is_finished:
-            self._finish(datetime.now(UTC), 0.0)
+        self._finish(datetime.now(UTC), 0.0)
 
     # --- the run ----------------------------------------------------------------------------------
 
@@ -140,8 +147,8 @@ class Conductor:
             self._problem(error.code, str(error))
         except ServerError as error:
             self._problem("server_lost", str(error))
-        except OSError as error:
-            self._problem("harness_error", f"{error}")
+        except Exception as error:  # noqa: BLE001 -- outermost: a run that broke in any way ends with a verdict, not with a hang
+            self._problem("harness_error", f"{type(error).__name__}: {error}")
         self._finish(started, time.monotonic() - began_s)
 
     def _play(self, started: datetime, drivers: int) -> None:
@@ -203,6 +210,11 @@ class Conductor:
             return _usable_app(self._control, self._url, options)
         return self._control.make_app({"plan": options.app_plan, "start": start})
 
+    @property
+    def _server_control(self) -> Control:
+        assert self._control is not None, "the app is made before its clock is moved"
+        return self._control
+
     def _assign(self, key: str, drivers: int) -> None:
         """Give every driver its share of the plan."""
         self._workers = sorted({worker for workers in self._ready.values() for worker in workers})
@@ -235,7 +247,7 @@ class Conductor:
         self._done.clear()
         self._tell("im_day", {"index": index})
         self._await_acknowledged("day")
-        self._control.move_clock(self._sdkappid, start_ms)
+        self._server_control.move_clock(self._sdkappid, start_ms)
         zero_us = self._now_us() + LEAD_US
         began_us = zero_us
         self._tell("im_go", {"index": index, "zero_us": zero_us, "app_ms": start_ms})
@@ -247,7 +259,7 @@ class Conductor:
             # In this order, so that no worker can know less than the server's clock allows.
             self._tell("im_ceiling", {"app_ms": start_ms + step_ms})
             self._await_acknowledged("ceiling")
-            self._control.move_clock(self._sdkappid, start_ms + step_ms)
+            self._server_control.move_clock(self._sdkappid, start_ms + step_ms)
             self._tell("im_floor", {"step": step, "app_ms": start_ms + step_ms})
         # The barrier at midnight: all planned logins are answered before the clock moves on.
         self._wait(lambda: len(self._done) == len(self._workers), None, "a day's logins")
@@ -265,35 +277,49 @@ class Conductor:
         """Past the month's end to the charge, then fetch what the server has to say."""
         assert self._directory is not None, "a run that played has a directory"
         after_ms = self._day_start_ms(len(self._plan))
-        self._control.move_clock(self._sdkappid, after_ms)
-        charge_day = self._control.status(self._sdkappid)["charge_day"]
-        self._control.move_clock(self._sdkappid, after_ms + (charge_day - 1) * plan.DAY_MS)
-        statement = self._control.statement(self._sdkappid, self._options.month)
+        self._server_control.move_clock(self._sdkappid, after_ms)
+        charge_day = self._server_control.status(self._sdkappid)["charge_day"]
+        self._server_control.move_clock(self._sdkappid, after_ms + (charge_day - 1) * plan.DAY_MS)
+        statement = self._server_control.statement(self._sdkappid, self._options.month)
         self._directory.write_json(run_files.STATEMENT, statement)
         folder = self._directory.path / run_files.JOURNAL_FOLDER
-        self._journal = self._control.save_journal(self._sdkappid, folder)
+        self._journal = self._server_control.save_journal(self._sdkappid, folder)
 
     def _finish(self, started: datetime, duration_s: float) -> None:
         """Write the manifest, audit, and keep the verdict for the end of Locust's own output."""
-        self.is_finished = True
+        self._is_finishing = True
         self._progress.end()
         if self._problems:
             self._tell("im_abort", {})
             self._collect_after_abort()
-        if self._directory is None:
-            self.exit_code = WRONG_USE
-            self.verdict_text = "\n".join(problem["text"] for problem in self._problems)
-            return
-        self._directory.close_ledgers()
-        self._directory.write_json(run_files.MANIFEST, self._manifest(started, duration_s))
+        if self._directory is None or not self._workers:
+            self._leave_nothing()
+        else:
+            self._keep(self._directory, started, duration_s)
+        self.is_finished = True
+
+    def _leave_nothing(self) -> None:
+        """Nothing was played: a run that could not begin is wrong use, and leaves no directory."""
+        if self._server is not None:
+            self._server.stop()
+        if self._directory is not None:
+            self._directory.close_ledgers()
+            shutil.rmtree(self._directory.path, ignore_errors=True)
+        is_interrupted = self._problems[0]["code"] == "interrupted"
+        self.exit_code = INVALID if is_interrupted else WRONG_USE
+        self.verdict_text = "\n".join(f"locust: {problem['text']}" for problem in self._problems)
+
+    def _keep(self, directory: RunDirectory, started: datetime, duration_s: float) -> None:
+        directory.close_ledgers()
+        directory.write_json(run_files.MANIFEST, self._manifest(started, duration_s))
         if self._server is not None:
             self._server.stop()
         if not self._problems:
-            shutil.rmtree(self._directory.path / SERVER_FOLDER, ignore_errors=True)
-            self._directory.complete()
-        self.exit_code, self.verdict_text = self._audit(self._directory.path)
-        if (self._directory.path / run_files.VERDICT).is_file():
-            self._directory.link_latest()
+            shutil.rmtree(directory.path / SERVER_FOLDER, ignore_errors=True)
+            directory.complete()
+        self.exit_code, self.verdict_text = self._audit(directory.path)
+        if (directory.path / run_files.VERDICT).is_file():
+            directory.link_latest()
 
     def _collect_after_abort(self) -> None:
         """What the workers still have is worth keeping: an invalid run is looked into."""
@@ -303,10 +329,10 @@ class Conductor:
         while len(self._totals) < len(self._workers) - lost and time.monotonic() < deadline_s:
             self._heard.wait(0.1)
             self._heard.clear()
-        if self._directory is not None and hasattr(self, "_control"):
+        if self._directory is not None and self._control is not None and self._workers:
             try:
                 folder = self._directory.path / run_files.JOURNAL_FOLDER
-                self._journal = self._control.save_journal(self._sdkappid, folder)
+                self._journal = self._server_control.save_journal(self._sdkappid, folder)
             except ServerError:
                 pass  # The server is what was lost; the problem says so already.
 
@@ -337,7 +363,7 @@ class Conductor:
             "spike": self._spike,
             "problems": self._problems,
         }
-        if hasattr(self, "_journal"):
+        if self._journal is not None:
             files = [f"{run_files.JOURNAL_FOLDER}/{name}" for name in self._journal["files"]]
             manifest["journal"] = {**self._journal, "files": files}
         return manifest
@@ -410,7 +436,7 @@ class Conductor:
 
     def _watch(self) -> None:
         """Show progress; its own connection, so that a slow status never delays the clock."""
-        control = self._control.another()
+        control = self._server_control.another()
         while True:
             gevent.sleep(INTERVAL_S)
             try:
@@ -448,9 +474,12 @@ def check_host(options: RunOptions) -> None:
             "give the mock's token with --control-token (it stands in its ready line)"
         )
         raise ServerError(message)
-    Control(options.control_url, options.control_token).version()
-    if options.sdkappid and not options.key:
-        raise ServerError("--sdkappid needs --key, to sign in its users")
+    control = Control(options.control_url, options.control_token)
+    control.version()
+    if options.sdkappid:
+        if not options.key:
+            raise ServerError("--sdkappid needs --key, to sign in its users")
+        _usable_app(control, options.host, options)
 
 
 def _usable_app(control: Control, url: str, options: RunOptions) -> dict[str, Any]:

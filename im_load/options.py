@@ -1,5 +1,6 @@
 """Options of the scenarios: what Locust's parser gets, and what comes out of it, checked."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -76,10 +77,21 @@ def checked(parsed: Any) -> RunOptions:  # noqa: ANN401 -- argparse's namespace
         sdkappid=_integer("--sdkappid", parsed.sdkappid or 0, 0, 2**32),
         key=parsed.key or "",
         defect=parsed.defect or None,
-        runs=Path(parsed.runs),
+        runs=_runs(Path(parsed.runs)),
         gates=gates,
         given=_given(parsed, host),
     )
+
+
+def _runs(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"--runs {path}: cannot be made: {error.strerror}"
+        raise WrongInputError(message) from error
+    if not os.access(path, os.W_OK):
+        raise WrongInputError(f"--runs {path}: is not writable")
+    return path
 
 
 def _days(parsed: Any) -> dict[date, int]:  # noqa: ANN401 -- argparse's namespace

@@ -2,12 +2,14 @@
 
 import gc
 import logging
+import signal
 import sys
 from argparse import Namespace
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import gevent
+import psutil
 from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
@@ -22,6 +24,8 @@ from im_load.worker import Worker, assignment_from
 REPORT_INTERVAL_S: Final = 0.5
 SPAWN_PER_SECOND: Final = 100
 GC_YOUNG_OBJECTS: Final = 200_000
+DRAIN_AFTER_CTRL_C_S: Final = 15.0
+"""How long a worker waits for the conductor to drain it before it ends by itself."""
 
 type_add_options = Callable[[LocustArgumentParser], None]
 
@@ -49,6 +53,8 @@ class Scenario:
     def _on_parser(self, parser: LocustArgumentParser, **_: Any) -> None:
         self._add_options(parser)
         add_common_options(parser)
+        # argparse exits with 2, which here means an invalid run.
+        parser.error = lambda message: _exit_with(f"{message} (see --help)")  # type: ignore[method-assign]
         # Locust's table of every two seconds would run over the progress line; the summary at the end stays.
         parser.set_defaults(only_summary=True)
 
@@ -62,6 +68,25 @@ class Scenario:
             self._listen_as_conductor(environment)
         if not isinstance(runner, MasterRunner):
             self._listen_as_worker(environment)
+        gevent.signal_handler(signal.SIGINT, self._on_ctrl_c)
+
+    def _on_ctrl_c(self) -> None:
+        """Ctrl-C reaches every process of a run: the conductor brings home what there is, its workers wait for that."""
+        environment = self._environment
+        assert environment is not None, "signals are handled from init on"
+        runner = environment.runner
+        assert runner is not None, "signals are handled from init on"
+        if isinstance(runner, WorkerRunner):
+            gevent.spawn_later(DRAIN_AFTER_CTRL_C_S if self.worker else 0, runner.quit)
+            return
+        # A second Ctrl-C ends the process the hard way.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self._conductor is not None and not self._conductor.is_finished:
+            self._conductor.interrupt()
+            environment.process_exit_code = self._conductor.exit_code
+        runner.quit()
+        if environment.web_ui is not None:
+            environment.web_ui.stop()
 
     def _prepare(self, parsed: Namespace, environment: Environment) -> None:
         try:
@@ -108,7 +133,7 @@ class Scenario:
         heard("im_go", lambda w, data: w.begin_day(data["index"], data["zero_us"], data["app_ms"]))
         heard("im_ceiling", lambda w, data: w.raise_ceiling(data["app_ms"]))
         heard("im_floor", lambda w, data: w.raise_floor(data["step"], data["app_ms"]))
-        heard("im_drain", lambda w, _: w.drain())
+        heard("im_drain", lambda w, _: _drain(w, runner))
         heard("im_abort", lambda w, _: w.abort())
 
     def _on_test_start(self, environment: Environment, **_: Any) -> None:
@@ -172,10 +197,12 @@ class Scenario:
 
     def _conduct(self, conductor: Conductor, drivers: int, environment: Environment) -> None:
         watcher = gevent.spawn(_watch_workers, environment, conductor)
-        conductor.conduct(drivers)
-        watcher.kill()
-        environment.process_exit_code = conductor.exit_code
-        _end(environment)
+        try:
+            conductor.conduct(drivers)
+        finally:
+            watcher.kill()
+            environment.process_exit_code = conductor.exit_code
+            _end(environment)
         if environment.web_ui is not None:
             print(conductor.verdict_text, flush=True)
 
@@ -244,6 +271,17 @@ def _sender(environment: Environment) -> Callable[[str, dict[str, Any], str | No
     return runner.send_message
 
 
+def _drain(worker: Worker, runner: Any) -> None:  # noqa: ANN401 -- one of Locust's runners
+    """Samples first, totals last: on one channel, so that the conductor has all of Locust's samples with the totals.
+
+    Locust itself sends samples every three seconds and drops the last ones when a run ends sooner.
+    """
+    worker.abort()
+    if isinstance(runner, WorkerRunner):
+        runner._send_stats()  # noqa: SLF001 -- Locust has no public way to report now
+    worker.drain()
+
+
 def _watch_workers(environment: Environment, conductor: Conductor) -> None:
     """Locust notes a worker that stopped sending heartbeats, and goes on without it; a run here does not."""
     runner = environment.runner
@@ -264,6 +302,9 @@ def _end(environment: Environment) -> None:
         runner.stop()
 
 
-def _exit_with(text: str) -> None:
+def _exit_with(text: str) -> NoReturn:
     print(f"locust: {text}", file=sys.stderr, flush=True)
+    # Workers of --processes still wait for a master that will never answer; Locust would wait a minute for them.
+    for child in psutil.Process().children():
+        child.kill()
     sys.exit(WRONG_USE)

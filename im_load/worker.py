@@ -158,13 +158,15 @@ class Worker:
 
     def drain(self) -> None:
         """Finish: hand over what is left of the ledger, then the totals."""
+        if self._assignment is None:
+            return
         for driver in self._drivers:
             driver.close()
         self.ledger.close()
         self._send("im_totals", {"worker": self.index, "rows": self.ledger.rows, **self._counts()})
 
     def abort(self) -> None:
-        """Stop sending; what is in flight becomes a row with an unknown outcome."""
+        """Stop sending; what is still in flight becomes a row with an unknown outcome."""
         for driver in self._drivers:
             driver.abort()
 

@@ -6,11 +6,13 @@ system call; answers leave afterwards, so a killed process loses nothing that it
 
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 CHAIN_BYTES: Final = 32
@@ -226,15 +228,20 @@ def _cut(path: Path, end: int) -> None:
 
 
 def _batch(rows: list[Row]) -> pa.RecordBatch:
-    columns: list[Any] = []
+    """Columns made by hand: half the cost of `pa.array`, which looks at every object and imports pandas on its way."""
+    columns = []
     for values, (kind, code) in zip(zip(*rows, strict=True), _COLUMNS, strict=True):
-        # Integers go through an array: a third less than letting Arrow look at each Python object.
-        columns.append(
-            pa.Array.from_buffers(kind, len(rows), [None, pa.py_buffer(array(code, values))])
-            if code
-            else pa.array(values, kind)
-        )
+        buffers = [None, pa.py_buffer(array(code, values))] if code else _text_buffers(values)
+        columns.append(pa.Array.from_buffers(kind, len(rows), buffers))
     return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+
+def _text_buffers(values: Sequence[str | None]) -> list[pa.Buffer]:
+    """Validity bits, offsets and bytes of a nullable string column."""
+    encoded = [b"" if value is None else value.encode() for value in values]
+    validity = np.packbits([value is not None for value in values], bitorder="little")
+    offsets = array("i", accumulate(map(len, encoded), initial=0))
+    return [pa.py_buffer(part) for part in (validity, offsets, b"".join(encoded))]
 
 
 def _write_all(file: int, data: bytes) -> None:

@@ -22,7 +22,7 @@ run_folder = "runs/latest"
 from pathlib import Path
 
 import pandas as pd
-from IPython.display import SVG, display
+from IPython.display import SVG
 
 from analysis import figures, gates, loading, report
 from analysis.audit import audit
@@ -52,13 +52,10 @@ daily.rename(index=iso)
 # %%
 assert audited.terms, "a bill needs a plan or a statement"
 assert audited.bill, "a bill needs a plan or a statement"
-display(
-    SVG(
-        figures.dau_by_day(
-            audited.counts.ledger.dau, audited.terms, audited.bill, narrow=False
-        )
-    )
+figure = figures.dau_by_day(
+    audited.counts.ledger.dau, audited.terms, audited.bill, narrow=False
 )
+SVG(figure)  # type: ignore[no-untyped-call]  # IPython has no types here
 
 # %% [markdown]
 # ## From the log to the amount

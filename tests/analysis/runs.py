@@ -1,14 +1,12 @@
 """Builds recorded runs: a healthy month that a test then spoils in one place.
 
-Knows only the files of `docs/run-files.md`; counts and prices are computed here a second time, without the
-code under test. Everything is drawn column by column, so that a run of a million users takes seconds.
+Counts and prices are computed here a second time, without the code under test.
+Everything is drawn column by column, so that a run of a million users takes seconds.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,11 +16,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analysis import run_files
+from tests.analysis.recordings import Recording, event
 
 DAY_MS: Final = 86_400_000
 OFFSET_MS: Final = 28_800_000
 EPOCH: Final = date(1970, 1, 1)
 STEPS: Final = 24
+SEED: Final = 7
 SDKAPPID: Final = 1_400_000_001
 
 BOOK_2020: Final = {
@@ -42,88 +42,7 @@ REFUSALS: Final = (70009, 70013)
 Ints = NDArray[np.int64]
 
 
-@dataclass
-class Recording:
-    """The files of a run before they are written; a test may change any of them."""
-
-    plan: dict[str, Any]
-    ledgers: list[pa.Table]
-    journal: pa.Table | None
-    statement: dict[str, Any] | None
-    manifest: dict[str, Any] = field(default_factory=dict)
-    batch_rows: int = 65_536
-
-    def written(self, folder: Path, name: str = "a_run") -> Path:
-        """Write the run with a manifest and a hash chain that fit what is written."""
-        run = folder / name
-        (run / run_files.LEDGER_FOLDER).mkdir(parents=True)
-        _write_json(run / run_files.PLAN, self.plan)
-        workers = [self._worker(run, index) for index in range(len(self.ledgers))]
-        journal = None
-        if self.statement is not None:
-            _write_json(run / run_files.STATEMENT, self.statement)
-        if self.journal is not None:
-            table = self.journal_with_close()
-            journal = write_journal(run, table, self.batch_rows)
-        _write_json(run / run_files.MANIFEST, self._manifest(name, workers, journal))
-        return run
-
-    def journal_with_close(self) -> pa.Table:
-        """The journal, closed and charged as the statement says."""
-        assert self.journal is not None
-        if self.statement is None:
-            return self.journal
-        seq = self.journal["seq"][-1].as_py() if self.journal.num_rows else 0
-        closed = {**self.statement, "charged_on": None, "charged_at_ms": None}
-        keys = ("month", "total_cents", "currency", "charged_on", "charged_at_ms")
-        charge = {key: self.statement[key] for key in keys}
-        rows = [
-            _event(seq + 1, self.statement["closed_at_ms"], 12, closed),
-            _event(seq + 2, self.statement["charged_at_ms"], 13, charge),
-        ]
-        close = pa.Table.from_pylist(rows, run_files.JOURNAL_SCHEMA)
-        return pa.concat_tables([self.journal, close])
-
-    def change_ledger(self, column: str, row: int, value: object) -> None:
-        """Set one value of the first worker's ledger."""
-        self.ledgers[0] = changed(self.ledgers[0], column, row, value)
-
-    def _worker(self, run: Path, index: int) -> dict[str, Any]:
-        table = self.ledgers[index]
-        name = f"{run_files.LEDGER_FOLDER}/worker-{index}.arrow"
-        path = run / name
-        with pa.ipc.new_stream(str(path), run_files.LEDGER_SCHEMA) as stream:
-            stream.write_table(table, max_chunksize=self.batch_rows)
-        answered = table.num_rows - table["code"].null_count
-        return {
-            "index": index,
-            "file": name,
-            "rows": table.num_rows,
-            "issued": table.num_rows,
-            "answered": answered,
-            **digest_of(path),
-        }
-
-    def _manifest(self, name: str, workers: list[dict[str, Any]], journal: object) -> dict[str, Any]:
-        rows = sum(worker["rows"] for worker in workers)
-        return {
-            "format": 1,
-            "id": name,
-            "complete": True,
-            "started_at": "2026-11-23T02:15:00Z",
-            "duration_s": 61.2,
-            "workers_expected": len(workers),
-            "workers": workers,
-            "journal": journal,
-            "locust": {"requests": rows, "failures": 0},
-            "server": {"kind": "embedded", "version": "0.1.0"},
-            "spike": None,
-            "problems": [],
-            **self.manifest,
-        }
-
-
-def a_run(folder: Path, **options: Any) -> Path:
+def a_run(folder: Path, **options: Any) -> Path:  # noqa: ANN401 -- those of a_recording
     """Write the healthy run of `a_recording`."""
     return a_recording(**options).written(folder)
 
@@ -135,7 +54,6 @@ def a_recording(
     plan: str = "pro",
     workers: int = 1,
     connections: int = 8,
-    seed: int = 7,
 ) -> Recording:
     """Record a healthy month in which `days` (ISO date to DAU) had logins.
 
@@ -144,7 +62,7 @@ def a_recording(
     """
     wanted = {"2026-10-01": 30, "2026-10-02": 50} if days is None else days
     dau = {_number(day): count for day, count in sorted(wanted.items())}
-    arrivals = _arrivals(dau, connections, np.random.default_rng(seed))
+    arrivals = _arrivals(dau, connections, np.random.default_rng(SEED))
     statement = a_statement(month, wanted, plan=plan)
     return Recording(
         plan=_plan(month, plan, dau, arrivals),
@@ -155,12 +73,7 @@ def a_recording(
 
 
 def a_statement(
-    month: str,
-    days: Mapping[str, int],
-    *,
-    plan: str = "pro",
-    units: int | None = None,
-    charge_day: int = 3,
+    month: str, days: Mapping[str, int], *, plan: str = "pro", units: int | None = None, charge_day: int = 3
 ) -> dict[str, Any]:
     """State what an honest server bills for `days`; `units` overrides the DAU units."""
     first = date.fromisoformat(f"{month}-01")
@@ -172,9 +85,9 @@ def a_statement(
     peak = max(daily.values())
     units = max(0, -((10_000 - peak) // 10_000)) if units is None else units
     fee = int(BOOK_2020["plan_fee"][plan])  # type: ignore[index]
-    lines = [_line("plan", 1, 0, 1, 1, fee)]
+    lines = [_line("plan", 1, 1, fee, (0, 1))]
     if plan != "trial":
-        lines.append(_line("dau", peak, 10_000, 10_000, units, 14_999_000))
+        lines.append(_line("dau", peak, units, 14_999_000, (10_000, 10_000)))
     charged_on = end.replace(day=charge_day)
     return {
         "sdkappid": SDKAPPID,
@@ -191,59 +104,6 @@ def a_statement(
         "charged_on": charged_on.isoformat(),
         "charged_at_ms": _start_ms((charged_on - EPOCH).days),
     }
-
-
-def write_journal(run: Path, table: pa.Table, batch_rows: int = 65_536) -> dict[str, Any]:
-    """Write a journal as one chained segment; return its part of the manifest."""
-    folder = run / run_files.JOURNAL_FOLDER
-    folder.mkdir(exist_ok=True)
-    name = f"{table['seq'][0].as_py():012}.arrow"
-    head = bytes(run_files.CHAIN_BYTES)
-    with (folder / name).open("wb") as file:
-        messages = [run_files.JOURNAL_SCHEMA.serialize()]
-        batches = table.combine_chunks().to_batches(max_chunksize=batch_rows)
-        messages += [batch.serialize() for batch in batches]
-        for message in messages:
-            data, head = _chained(memoryview(message), head)
-            file.write(data)
-    return {
-        "files": [f"{run_files.JOURNAL_FOLDER}/{name}"],
-        "rows": table.num_rows,
-        "last_seq": table["seq"][-1].as_py(),
-        "head": head.hex(),
-    }
-
-
-def rewrite_manifest(run: Path, **changes: object) -> None:
-    """Overwrite keys of a written manifest."""
-    path = run / run_files.MANIFEST
-    _write_json(path, json.loads(path.read_text()) | changes)
-
-
-def digest_of(path: Path) -> dict[str, Any]:
-    """Size and BLAKE2b of a file, as the manifest holds them."""
-    data = path.read_bytes()
-    return {"bytes": len(data), "blake2b": blake2b(data, digest_size=32).hexdigest()}
-
-
-def without_row(table: pa.Table, row: int) -> pa.Table:
-    return pa.concat_tables([table.slice(0, row), table.slice(row + 1)])
-
-
-def changed(table: pa.Table, column: str, row: int, value: object) -> pa.Table:
-    """Return the table with one value replaced."""
-    kind = table.schema.field(column).type
-    values = table[column].to_pylist()
-    values[row] = value
-    at = table.schema.get_field_index(column)
-    return table.set_column(at, table.schema.field(column), pa.array(values, kind))
-
-
-def renumbered(journal: pa.Table) -> pa.Table:
-    """Return the journal with a gap-free sequence, as a forger would write it."""
-    at = journal.schema.get_field_index("seq")
-    seq = pa.array(np.arange(1, journal.num_rows + 1))
-    return journal.set_column(at, journal.schema.field("seq"), seq)
 
 
 @dataclass
@@ -340,15 +200,14 @@ def _plan(month: str, plan: str, dau: Mapping[int, int], arrivals: _Arrivals) ->
     return {
         "format": 1,
         "scenario": "dau_spike",
-        "seed": 7,
+        "seed": SEED,
         "options": {"peak_dau": max(dau.values(), default=0)},
         "app": {"sdkappid": SDKAPPID, "plan": plan, "price_book": "2020"},
         "readings": {"billing_offset_ms": OFFSET_MS, "dau": "login", "charge_day": 3},
         "month": month,
         "arrivals": len(arrivals.day),
         "days": [
-            _planned_day(day, dau.get(day, 0), arrivals.code[arrivals.day == day])
-            for day in sorted(listed | set(dau))
+            _planned_day(day, dau.get(day, 0), arrivals.code[arrivals.day == day]) for day in sorted(listed | set(dau))
         ],
     }
 
@@ -408,9 +267,9 @@ def _journal(arrivals: _Arrivals, connections: int, opened_ms: int) -> pa.Table:
             "platform": np.ones(count, np.int16),
             "connection": arrivals.connection[order] + 1,
             "request_seq": arrivals.request_seq[order],
-            "counted_day": np.where(
-                _is_first(day * (user.max(initial=0) + 1) + user, admitted), day, -1
-            ).astype(np.int32),
+            "counted_day": np.where(_is_first(day * (user.max(initial=0) + 1) + user, admitted), day, -1).astype(
+                np.int32
+            ),
             "code": code.astype(np.int32),
             "text": pa.nulls(count, pa.string()),
         },
@@ -437,32 +296,11 @@ def _is_first(key: Ints, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _opening(connections: int, time_ms: int) -> pa.Table:
     settings = {"plan": "pro", "fixed_ms": time_ms}
-    rows = [_event(1, time_ms, 1, settings)]
+    rows = [event(1, time_ms, 1, settings)]
     for number, name in enumerate(_instance_ids(np.arange(connections)), start=1):
-        row = _event(number + 1, time_ms, 3, None) | {"connection": number}
+        row = event(number + 1, time_ms, 3, None) | {"connection": number}
         rows.append(row | {"text": f"{name} cn-south"})
     return pa.Table.from_pylist(rows, run_files.JOURNAL_SCHEMA)
-
-
-def _event(seq: int, time_ms: int, kind: int, text: object) -> dict[str, Any]:
-    numbers = dict.fromkeys(("user", "instance", "platform", "connection", "request_seq", "code"), 0)
-    return {
-        **numbers,
-        "seq": seq,
-        "time_ms": time_ms,
-        "kind": kind,
-        "user_id": None,
-        "counted_day": -1,
-        "text": None if text is None else json.dumps(text),
-    }
-
-
-def _chained(message: memoryview, head: bytes) -> tuple[bytes, bytes]:
-    length = int.from_bytes(message[4:8], "little")
-    metadata, body = message[8 : 8 + length], message[8 + length :]
-    digest = blake2b(head + bytes(metadata) + bytes(body), digest_size=32).digest()
-    size = (length + run_files.CHAIN_BYTES).to_bytes(4, "little")
-    return b"".join((b"\xff\xff\xff\xff", size, metadata, digest, body)), digest
 
 
 def _named(codes: Ints, names: tuple[str, ...] | list[str]) -> pa.Array:
@@ -478,7 +316,8 @@ def _instance_ids(connection: Ints) -> list[str]:
     return [f"{number:032x}" for number in range(connection.max(initial=0) + 1)]
 
 
-def _line(item: str, quantity: int, free: int, per: int, units: int, unit_price: int) -> dict[str, Any]:
+def _line(item: str, quantity: int, units: int, unit_price: int, steps: tuple[int, int]) -> dict[str, Any]:
+    free, per = steps
     return {
         "item": item,
         "quantity": quantity,
@@ -505,7 +344,3 @@ def _number(day: str) -> int:
 
 def _iso(day: int) -> str:
     return (EPOCH + timedelta(days=day)).isoformat()
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=1) + "\n")

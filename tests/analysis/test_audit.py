@@ -11,17 +11,8 @@ import pytest
 
 from analysis import run_files
 from tests.analysis.judging import codes, judged
-from tests.analysis.runs import (
-    Recording,
-    a_recording,
-    a_run,
-    a_statement,
-    changed,
-    renumbered,
-    rewrite_manifest,
-    without_row,
-    write_journal,
-)
+from tests.analysis.recordings import Recording, changed, renumbered, rewrite_manifest, without_row, write_journal
+from tests.analysis.runs import a_recording, a_run, a_statement
 
 DAYS = {"2026-10-01": 30, "2026-10-02": 50}
 LOGGED_IN = 5
@@ -43,9 +34,7 @@ def test_four_workers_and_a_journal_in_small_batches_pass_too(tmp_path: Path) ->
     ("peak", "units", "cents"),
     [(9_999, 0, 0), (10_000, 0, 0), (10_001, 1, 14_999), (20_000, 1, 14_999), (20_001, 2, 29_998)],
 )
-def test_all_witnesses_agree_at_the_edges_of_a_tier(
-    tmp_path: Path, peak: int, units: int, cents: int
-) -> None:
+def test_all_witnesses_agree_at_the_edges_of_a_tier(tmp_path: Path, peak: int, units: int, cents: int) -> None:
     verdict = judged(a_run(tmp_path, days={"2026-10-07": peak, "2026-10-08": 40}))
     assert verdict.findings == []
     assert verdict.audit.bill is not None
@@ -120,9 +109,7 @@ def test_a_dropped_journal_row_breaks_chain_and_sequence(tmp_path: Path) -> None
     assert {"journal_gap", "journal_differs_from_manifest", "journal_row_missing"} <= codes(verdict)
 
 
-def test_a_dropped_journal_row_is_noticed_although_chain_and_manifest_were_forged(
-    tmp_path: Path,
-) -> None:
+def test_a_dropped_journal_row_is_noticed_although_chain_and_manifest_were_forged(tmp_path: Path) -> None:
     recording = a_recording()
     run = recording.written(tmp_path)
     table = renumbered(without_row(recording.journal_with_close(), 40))
@@ -144,7 +131,7 @@ def test_a_changed_byte_in_the_journal_breaks_the_chain(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", [run_files.LEDGER_FOLDER, run_files.JOURNAL_FOLDER])
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
 def test_a_truncated_file_is_a_finding_that_names_it(tmp_path: Path, folder: str, share: float) -> None:
     recording = a_recording()
     recording.batch_rows = 20
@@ -190,9 +177,7 @@ def test_a_request_that_was_never_sent_makes_the_run_invalid(tmp_path: Path) -> 
         ({"workers": "two"}, "manifest_unreadable"),
     ],
 )
-def test_what_the_manifest_admits_makes_the_run_invalid(
-    tmp_path: Path, manifest: dict[str, Any], code: str
-) -> None:
+def test_what_the_manifest_admits_makes_the_run_invalid(tmp_path: Path, manifest: dict[str, Any], code: str) -> None:
     run = a_run(tmp_path)
     rewrite_manifest(run, **manifest)
     verdict = judged(run)
@@ -207,7 +192,7 @@ def test_an_unfinished_run_is_invalid(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [run_files.PLAN, run_files.MANIFEST, run_files.STATEMENT])
-@pytest.mark.parametrize("content", [None, "", "{", "[]", "\xff"])
+@pytest.mark.parametrize("content", [None, "{", "\xff"])
 def test_a_missing_or_broken_document_is_a_finding(tmp_path: Path, name: str, content: str | None) -> None:
     run = a_run(tmp_path)
     path = run / name
@@ -336,7 +321,7 @@ def _time_outside_the_clients_knowledge(recording: Recording) -> None:
 def _order_of_the_journal_violated(recording: Recording) -> None:
     """Two rows that were one after the other for the clients stand the other way round."""
     assert recording.journal is not None
-    first, last = _row(recording, kind=LOGGED_IN, nth=0), _row(recording, kind=LOGGED_IN, nth=29)
+    first, last = (_row(recording, kind=LOGGED_IN, nth=0), _row(recording, kind=LOGGED_IN, nth=29))
     order = np.arange(recording.journal.num_rows)
     order[[first, last]] = order[[last, first]]
     recording.journal = renumbered(recording.journal.take(pa.array(order)))
@@ -379,12 +364,8 @@ DEFECTS: list[tuple[Callable[[Recording], None], set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("defect", "expected"), DEFECTS, ids=[defect.__name__.strip("_") for defect, _ in DEFECTS]
-)
-def test_a_planted_defect_is_found(
-    tmp_path: Path, defect: Callable[[Recording], None], expected: set[str]
-) -> None:
+@pytest.mark.parametrize(("defect", "expected"), DEFECTS, ids=[defect.__name__.strip("_") for defect, _ in DEFECTS])
+def test_a_planted_defect_is_found(tmp_path: Path, defect: Callable[[Recording], None], expected: set[str]) -> None:
     recording = a_recording(DAYS)
     defect(recording)
     verdict = judged(recording.written(tmp_path))

@@ -23,8 +23,7 @@ def test_a_day_begins_at_midnight_of_the_offset(time_ms: int, offset_ms: int, da
 
 
 @pytest.mark.parametrize(
-    ("month", "length"),
-    [("2026-10", 31), ("2026-11", 30), ("2026-02", 28), ("2028-02", 29), ("2026-12", 31)],
+    ("month", "length"), [("2026-10", 31), ("2026-11", 30), ("2026-02", 28), ("2028-02", 29), ("2026-12", 31)]
 )
 def test_a_month_has_its_days(month: str, length: int) -> None:
     days = month_days(month)

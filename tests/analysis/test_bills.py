@@ -70,12 +70,7 @@ def test_money_and_prices_read_as_people_write_them() -> None:
     assert [price(14_999_000), price(1_500)] == ["149.99", "0.015"]
 
 
-overages = st.builds(
-    Overage,
-    free=st.integers(0, 10**6),
-    per=st.integers(1, 10**6),
-    unit_price=st.integers(0, 10**9),
-)
+overages = st.builds(Overage, free=st.integers(0, 10**6), per=st.integers(1, 10**6), unit_price=st.integers(0, 10**9))
 
 
 @given(st.integers(0, 10**9), overages)
@@ -87,9 +82,7 @@ def test_units_are_the_least_number_that_covers_the_excess(peak: int, overage: O
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9), st.sampled_from([FAQ, RISEN]))
-def test_more_users_never_cost_less_and_the_total_is_the_sum_of_lines(
-    one: int, other: int, book: object
-) -> None:
+def test_more_users_never_cost_less_and_the_total_is_the_sum_of_lines(one: int, other: int, book: object) -> None:
     low, high = (
         bill(book, "pro", peak)  # type: ignore[arg-type]  # hypothesis loses the type
         for peak in sorted((one, other))

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from analysis import chain, run_files
-from tests.analysis.runs import a_recording, write_journal
+from tests.analysis.recordings import write_journal
+from tests.analysis.runs import a_recording
 
 
 @pytest.fixture
@@ -61,12 +62,10 @@ def test_an_end_of_stream_mark_is_no_damage(journal: Path) -> None:
     assert chain.read([journal]).damage is None
 
 
-def test_a_segment_that_does_not_follow_the_one_before_is_noticed(
-    tmp_path: Path, journal: Path
-) -> None:
+def test_a_segment_that_does_not_follow_the_one_before_is_noticed(tmp_path: Path, journal: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    write_journal(other, a_recording(seed=8).journal_with_close())
+    write_journal(other, a_recording({"2026-10-03": 30}).journal_with_close())
     assert chain.read([journal, *_segments(other)]).damage is not None
 
 

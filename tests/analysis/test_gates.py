@@ -34,10 +34,7 @@ def _outcome(healthy: Audit, folder: Path, text: str) -> str:
         ('metric = "dau.peak"\nat_most = 49\nkind = "validity"', "invalid"),
         ('metric = "dau.peak"\nat_least = 50\nkind = "validity"', "passed"),
         ('metric = "latency.service_p99_ms"\nat_most = 0.001\nkind = "performance"', "failed"),
-        (
-            'metric = "logins.per_second"\nat_least = 1e12\nkind = "performance"\non_failure = "warn"',
-            "passed",
-        ),
+        ('metric = "logins.per_second"\nat_least = 1e12\nkind = "performance"\non_failure = "warn"', "passed"),
     ],
 )
 def test_a_gate_decides_by_kind(healthy: Audit, tmp_path: Path, text: str, outcome: str) -> None:
@@ -63,9 +60,7 @@ def test_a_warning_is_a_finding_all_the_same(healthy: Audit) -> None:
         ("metric =", "Invalid value"),
     ],
 )
-def test_a_wrong_gate_file_is_refused_with_a_reason(
-    healthy: Audit, tmp_path: Path, text: str, says: str
-) -> None:
+def test_a_wrong_gate_file_is_refused_with_a_reason(healthy: Audit, tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(GateError, match=says):
         _outcome(healthy, tmp_path, text)
 

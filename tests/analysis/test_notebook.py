@@ -17,27 +17,23 @@ pytestmark = pytest.mark.filterwarnings("default")
 """Jupyter's own deprecations are not ours to fix."""
 
 
-def _executed(run: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def _executed(run: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("IPYTHONDIR", str(run / ".ipython"))
     notebook = jupytext.read(NOTEBOOK)
     (parameters,) = (c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
     parameters.source = f"run_folder = {str(run)!r}"
     nbclient.NotebookClient(notebook, timeout=60).execute()
-    return notebook
+    return list(notebook.cells)
 
 
-def test_the_notebook_shows_and_asserts_the_verdict(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    notebook = _executed(a_run(tmp_path), monkeypatch)
-    texts = [out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", [])]
+def test_the_notebook_shows_and_asserts_the_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = _executed(a_run(tmp_path), monkeypatch)
+    texts = [out.get("text", "") for cell in cells for out in cell.get("outputs", [])]
     assert any(text.startswith("passed · peak DAU 50 on 2026-10-02") for text in texts)
 
 
-def test_the_notebook_fails_with_the_audit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_notebook_fails_with_the_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recording = a_recording()
     recording.statement = a_statement("2026-10", {})
     with pytest.raises(CellExecutionError, match="dau_differs"):

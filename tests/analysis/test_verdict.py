@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import pytest
+from junitparser import JUnitXml
 
 from analysis import run_files, verdict
+from analysis.bills import TIMES
 from tests.analysis.judging import judged
 from tests.analysis.runs import a_recording, a_run, a_statement
 
@@ -31,19 +32,13 @@ def test_verdict_json_has_the_documented_keys(tmp_path: Path) -> None:
         "witnesses": dict.fromkeys(("plan", "ledger", "journal", "statement"), witness),
         "findings": [],
     }
-    assert gates[0] == {
-        "metric": "workers.missing",
-        "rule": "= 0",
-        "value": 0,
-        "passed": True,
-        "kind": "validity",
-    }
+    assert gates[0] == {"metric": "workers.missing", "rule": "= 0", "value": 0, "passed": True, "kind": "validity"}
 
 
 def test_a_passed_run_is_two_lines(tmp_path: Path) -> None:
     lines = verdict.text(judged(a_run(tmp_path, days={"2026-10-16": 20_001})), "runs/x/report.html")
     assert lines.splitlines() == [
-        "peak DAU 20,001 on 2026-10-16 · 2 units × 149.99 = 299.98 USD, charged 2026-11-03",
+        f"peak DAU 20,001 on 2026-10-16 · 2 units {TIMES} 149.99 = 299.98 USD, charged 2026-11-03",
         "plan = ledger = journal = statement   · report: runs/x/report.html",
     ]
 
@@ -70,11 +65,10 @@ def test_junit_has_a_case_for_each_check_and_gate(tmp_path: Path) -> None:
     recording = a_recording()
     recording.manifest["complete"] = False
     judgement = judged(recording.written(tmp_path))
-    document = ET.fromstring(verdict.junit(judgement))
-    cases = document.findall(".//testcase")
+    suites = list(JUnitXml.fromstring(verdict.junit(judgement)))
+    cases = [case for suite in suites for case in suite]
     assert len(cases) == len(judgement.audit.checks) + len(judgement.gates)
-    failed = [case.get("name") for case in cases if case.find("failure") is not None]
-    assert failed == ["the run is finished"]
+    assert [case.name for case in cases if case.result] == ["the run is finished"]
 
 
 def test_the_summary_shows_all_witnesses(tmp_path: Path) -> None:
@@ -84,9 +78,7 @@ def test_the_summary_shows_all_witnesses(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", [run_files.PLAN, run_files.STATEMENT])
-def test_without_plan_or_statement_the_other_still_prices_the_month(
-    tmp_path: Path, lost: str
-) -> None:
+def test_without_plan_or_statement_the_other_still_prices_the_month(tmp_path: Path, lost: str) -> None:
     run = a_run(tmp_path)
     (run / lost).unlink()
     found = verdict.as_json(judged(run))

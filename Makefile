@@ -1,0 +1,47 @@
+# Everyday commands. Each sets up what it needs; a fresh machine needs Python 3.11 or later and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHONWARNINGS ?= ignore::ResourceWarning
+
+.PHONY: help demo test check bench format clean
+
+help:
+	@echo "make demo     play a month with a spike of a million users, and prove the bill"
+	@echo "make test     lint, types, import contracts, then all tests"
+	@echo "make check    the first three only"
+	@echo "make bench    measure the figures of the README; writes benchmarks/results/"
+	@echo "make format   let ruff lay out the code"
+	@echo "make clean    remove the virtual environment and caches, not the runs"
+
+demo: .venv/run
+	$(BIN)/locust -f locustfiles/dau_spike.py --headless --peak-dau 1000000 --month 2026-10 --seed 7
+
+test: .venv/dev check
+	$(BIN)/python -m pytest -q -n 2
+
+check: .venv/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+bench: .venv/dev
+	$(BIN)/python -m benchmarks
+
+format: .venv/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+.venv/run: requirements/run.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev: .venv/run requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
