@@ -26,7 +26,7 @@ from im_load.plan import Plan, PlanOptions
 from im_load.progress import INTERVAL_S, Moment, Progress
 from im_load.run_directory import RunDirectory
 from im_load.server_process import ServerProcess
-from im_load.worker import Assignment
+from im_load.worker import INTERRUPTED, Assignment
 
 INVALID: Final = 2
 WRONG_USE: Final = 3
@@ -80,16 +80,17 @@ class Conductor:
         self._journal: dict[str, Any] | None = None
         self._spike: dict[str, Any] | None = None
         self._status: dict[str, Any] = {}
-        self._greenlet: gevent.Greenlet | None = None
-        self.is_conducting = False
-        self.is_finished = False
+        self._over = Event()
+        self.has_begun = False
+        self.is_interrupted = False
         self._is_finishing = False
 
     # --- what the workers say ---------------------------------------------------------------------
 
     def on_ready(self, client_id: str, data: Mapping[str, Any]) -> None:
-        self._ready[client_id].append(data["worker"])
-        self._heard.set()
+        if not self._workers:  # Shares are given once: a driver that Locust spawns later, elsewhere, has none to play.
+            self._ready[client_id].append(data["worker"])
+            self._heard.set()
 
     def on_ack(self, data: Mapping[str, Any]) -> None:
         self._acknowledged[data["what"]] += 1
@@ -105,7 +106,7 @@ class Conductor:
 
     def on_failed(self, data: Mapping[str, Any]) -> None:
         if not self._is_finishing:
-            self._problem("server_lost", f"worker {data['worker']}: {data['text']}")
+            self._problem(data["code"], data["text"])
             self._heard.set()
 
     def on_clients(self, alive: set[str]) -> None:
@@ -125,14 +126,21 @@ class Conductor:
         self._heard.set()
 
     def interrupt(self) -> None:
-        """Ctrl-C, or Locust ended for a reason of its own: keep what there is, as an invalid run."""
-        if self._is_finishing and self._greenlet is not None:
-            self._greenlet.join()
-            return
-        self._problem("interrupted", "the run was stopped before its end")
-        if self._greenlet is not None:
-            self._greenlet.kill()
-        self._finish(datetime.now(UTC), 0.0)
+        """Ctrl-C, or Locust ended for a reason of its own: keep what there is, as an invalid run, and return then."""
+        self.is_interrupted = True
+        if not self._is_finishing:
+            self._problem("interrupted", INTERRUPTED)
+            self._heard.set()
+        if not self.has_begun:
+            self.has_begun = True
+            self._leave_nothing()
+            self._over.set()
+        # The conducting greenlet sees the problem: to kill it would leave the clock's connection in mid-answer.
+        self._over.wait()
+
+    @property
+    def is_finished(self) -> bool:
+        return self._over.is_set()
 
     # --- the run ----------------------------------------------------------------------------------
 
@@ -140,7 +148,6 @@ class Conductor:
         """Play the whole plan with this many drivers and audit it; sets `exit_code` and `verdict_text`."""
         started = datetime.now(UTC)
         began_s = time.monotonic()
-        self._greenlet = gevent.getcurrent()
         try:
             self._play(started, drivers)
         except RunBrokenError as error:
@@ -149,7 +156,14 @@ class Conductor:
             self._problem("server_lost", str(error))
         except Exception as error:  # noqa: BLE001 -- outermost: a run that broke in any way ends with a verdict, not with a hang
             self._problem("harness_error", f"{type(error).__name__}: {error}")
-        self._finish(started, time.monotonic() - began_s)
+        try:
+            self._finish(started, time.monotonic() - began_s)
+        except OSError as error:  # A full disk, or a directory that somebody took away.
+            self.exit_code, self.verdict_text = WRONG_USE, f"locust: the run cannot be written: {error}"
+        finally:
+            if self._server is not None:
+                self._server.stop()
+            self._over.set()
 
     def _play(self, started: datetime, drivers: int) -> None:
         options = self._options
@@ -217,6 +231,11 @@ class Conductor:
 
     def _assign(self, key: str, drivers: int) -> None:
         """Give every driver its share of the plan."""
+        self._wait(
+            lambda: sum(map(len, self._ready.values())) >= drivers,
+            WORKERS_TIMEOUT_S,
+            "the drivers",
+        )
         self._workers = sorted({worker for workers in self._ready.values() for worker in workers})
         world = population.world()
         common = {
@@ -296,12 +315,11 @@ class Conductor:
             self._leave_nothing()
         else:
             self._keep(self._directory, started, duration_s)
-        self.is_finished = True
 
     def _leave_nothing(self) -> None:
         """Nothing was played: a run that could not begin is wrong use, and leaves no directory."""
         if self._server is not None:
-            self._server.stop()
+            self._server.stop()  # It writes into the directory.
         if self._directory is not None:
             self._directory.close_ledgers()
             shutil.rmtree(self._directory.path, ignore_errors=True)
@@ -332,7 +350,8 @@ class Conductor:
         if self._directory is not None and self._control is not None and self._workers:
             try:
                 folder = self._directory.path / run_files.JOURNAL_FOLDER
-                self._journal = self._server_control.save_journal(self._sdkappid, folder)
+                # Its own connection: the other may have been left in mid-answer.
+                self._journal = self._control.another().save_journal(self._sdkappid, folder)
             except ServerError:
                 pass  # The server is what was lost; the problem says so already.
 

@@ -24,8 +24,8 @@ from im_load.worker import Worker, assignment_from
 REPORT_INTERVAL_S: Final = 0.5
 SPAWN_PER_SECOND: Final = 100
 GC_YOUNG_OBJECTS: Final = 200_000
-DRAIN_AFTER_CTRL_C_S: Final = 15.0
-"""How long a worker waits for the conductor to drain it before it ends by itself."""
+DRAIN_TIMEOUT_S: Final = 15.0
+"""How long a worker that was told to end waits for the conductor to drain it."""
 
 type_add_options = Callable[[LocustArgumentParser], None]
 
@@ -46,6 +46,7 @@ class Scenario:
         events.init.add_listener(self._on_init)
         events.test_start.add_listener(self._on_test_start)
         events.spawning_complete.add_listener(self._on_spawning_complete)
+        events.test_stopping.add_listener(self._on_test_stopping)
         events.quitting.add_listener(self._on_quitting)
         events.quit.add_listener(self._on_quit)
         return self
@@ -63,8 +64,11 @@ class Scenario:
         environment.im_scenario = self  # type: ignore[attr-defined]  # how a driver finds its worker
         parsed = environment.parsed_options
         assert parsed is not None, "Locust has parsed its options by now"
-        if not isinstance(runner, WorkerRunner):
-            self._prepare(parsed, environment)
+        if isinstance(runner, WorkerRunner):
+            # Locust lets every worker print its own, empty list where the master's JSON belongs.
+            parsed.json, parsed.json_file = False, None
+        else:
+            self._prepare(parsed)
             self._listen_as_conductor(environment)
         if not isinstance(runner, MasterRunner):
             self._listen_as_worker(environment)
@@ -77,18 +81,33 @@ class Scenario:
         runner = environment.runner
         assert runner is not None, "signals are handled from init on"
         if isinstance(runner, WorkerRunner):
-            gevent.spawn_later(DRAIN_AFTER_CTRL_C_S if self.worker else 0, runner.quit)
+            self._leave()
+            runner.quit()
             return
         # A second Ctrl-C ends the process the hard way.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        if self._conductor is not None and not self._conductor.is_finished:
-            self._conductor.interrupt()
-            environment.process_exit_code = self._conductor.exit_code
+        if self._conductor is None and environment.web_ui is None:
+            # A master that still waits for its workers does not look at its runner's state.
+            _exit_with("stopped before the run began", INVALID)
+        self._interrupt()
         runner.quit()
         if environment.web_ui is not None:
             environment.web_ui.stop()
 
-    def _prepare(self, parsed: Namespace, environment: Environment) -> None:
+    def _interrupt(self) -> None:
+        """Whatever ends Locust ends the run first: while runners and workers still answer."""
+        environment, conductor = self._environment, self._conductor
+        if environment is None or isinstance(environment.runner, WorkerRunner):
+            return
+        if conductor is not None and not conductor.is_finished:
+            conductor.interrupt()
+            environment.process_exit_code = conductor.exit_code
+
+    def _leave(self) -> None:
+        if self.worker is not None:
+            self.worker.leave(DRAIN_TIMEOUT_S)
+
+    def _prepare(self, parsed: Namespace) -> None:
         try:
             self._options = checking.checked(parsed)
             if self._options.host:
@@ -145,10 +164,11 @@ class Scenario:
 
     def _start_conductor(self, environment: Environment) -> None:
         """Each start, also from the web UI, is a run of its own."""
+        self._conductor = None
         try:
             # The web UI may have changed options since the command line.
             self._options = checking.checked(environment.parsed_options)
-        except (WrongInputError, ServerError) as error:
+        except WrongInputError as error:
             logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 -- one line, no traceback
             environment.process_exit_code = WRONG_USE
             gevent.spawn(_end, environment)
@@ -191,8 +211,8 @@ class Scenario:
         environment = self._environment
         if environment is None or isinstance(environment.runner, WorkerRunner):
             return
-        if self._conductor is not None and not self._conductor.is_conducting:
-            self._conductor.is_conducting = True
+        if self._conductor is not None and not self._conductor.has_begun:
+            self._conductor.has_begun = True
             gevent.spawn(self._conduct, self._conductor, user_count, environment)
 
     def _conduct(self, conductor: Conductor, drivers: int, environment: Environment) -> None:
@@ -202,17 +222,21 @@ class Scenario:
         finally:
             watcher.kill()
             environment.process_exit_code = conductor.exit_code
-            _end(environment)
-        if environment.web_ui is not None:
-            print(conductor.verdict_text, flush=True)
+            if environment.web_ui is not None:
+                print(conductor.verdict_text, flush=True)
+            if not conductor.is_interrupted:  # Who interrupted it goes on ending Locust.
+                _end(environment)
+
+    def _on_test_stopping(self, **_: Any) -> None:
+        """Stop in the web UI, or --run-time."""
+        self._interrupt()
 
     def _on_quitting(self, environment: Environment, **_: Any) -> None:
         if isinstance(environment.runner, WorkerRunner):
+            self._leave()
             return
-        if self._conductor is not None and not self._conductor.is_finished:
-            self._conductor.interrupt()
-            environment.process_exit_code = self._conductor.exit_code
-        elif environment.process_exit_code is None:
+        self._interrupt()
+        if environment.process_exit_code is None:
             environment.process_exit_code = INVALID if environment.web_ui is None else 0
 
     def _on_quit(self, **_: Any) -> None:
@@ -221,7 +245,9 @@ class Scenario:
         if environment is None or isinstance(environment.runner, WorkerRunner):
             return
         if self._conductor is not None and environment.web_ui is None:
-            print(self._conductor.verdict_text, flush=True)
+            # With --json, standard output is Locust's JSON and nothing else.
+            is_json = environment.parsed_options is not None and environment.parsed_options.json
+            print(self._conductor.verdict_text, file=sys.stderr if is_json else sys.stdout, flush=True)
 
 
 def add_common_options(parser: LocustArgumentParser) -> None:
@@ -302,9 +328,9 @@ def _end(environment: Environment) -> None:
         runner.stop()
 
 
-def _exit_with(text: str) -> NoReturn:
+def _exit_with(text: str, code: int = WRONG_USE) -> NoReturn:
     print(f"locust: {text}", file=sys.stderr, flush=True)
     # Workers of --processes still wait for a master that will never answer; Locust would wait a minute for them.
     for child in psutil.Process().children():
         child.kill()
-    sys.exit(WRONG_USE)
+    sys.exit(code)

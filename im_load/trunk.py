@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from gevent import socket
 from gevent.lock import Semaphore
 from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidState
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
@@ -75,11 +76,13 @@ class Trunk:
 
     def send(self, payloads: Iterable[bytes]) -> None:
         """Hand frames to the socket, all at once. Raises TrunkBrokenError."""
+        if not self.is_open:
+            raise TrunkBrokenError("the connection is closed")
         try:
             for payload in payloads:
                 self._protocol.send_binary(payload)
             self._flush()
-        except OSError as error:
+        except (OSError, InvalidState) as error:  # The other side may have begun to close.
             self.close()
             raise TrunkBrokenError(str(error)) from error
 

@@ -36,6 +36,10 @@ USERSIG_EXPIRE_S: Final = 86_400
 USERSIG_AGE_S: Final = 60
 """UserSigs are dated a little back, so that clocks a few seconds apart do not matter."""
 
+HAND_OVER_S: Final = 0.5
+"""For messages that have been sent to leave the process before it ends."""
+INTERRUPTED: Final = "the run was stopped before its end"
+
 type_send = Callable[[str, dict[str, Any]], None]
 type_sample = Callable[[str, float, int, str | None], None]
 """Name, service time in ms, bytes, and what went wrong."""
@@ -90,6 +94,7 @@ class Worker:
         self.ceiling_ms = 0
         self.step = 0
         self._moved = Event()
+        self._drained = Event()
         self._drivers: list[Driver] = []
 
     def ready(self) -> None:
@@ -158,12 +163,21 @@ class Worker:
 
     def drain(self) -> None:
         """Finish: hand over what is left of the ledger, then the totals."""
-        if self._assignment is None:
+        if self._assignment is None or self._drained.is_set():
             return
         for driver in self._drivers:
             driver.close()
         self.ledger.close()
         self._send("im_totals", {"worker": self.index, "rows": self.ledger.rows, **self._counts()})
+        self._drained.set()
+
+    def leave(self, timeout_s: float) -> None:
+        """This process has been told to end: ask for the end of the run, and wait until the ledger has been handed over."""
+        if self._assignment is None or self._drained.is_set():
+            return
+        self._send("im_failed", {"worker": self.index, "code": "interrupted", "text": INTERRUPTED})
+        self._drained.wait(timeout_s)
+        gevent.sleep(HAND_OVER_S)
 
     def abort(self) -> None:
         """Stop sending; what is still in flight becomes a row with an unknown outcome."""
@@ -179,8 +193,17 @@ class Worker:
         plays = [gevent.spawn(driver.play, zero_us) for driver in self._drivers]
         gevent.joinall(plays)
         failures = [driver.failure for driver in self._drivers if driver.failure]
-        if failures:
-            self._send("im_failed", {"worker": self.index, "text": failures[0]})
+        errors = [repr(play.exception) for play in plays if play.exception is not None]
+        if errors:
+            self._send(
+                "im_failed",
+                {"worker": self.index, "code": "harness_error", "text": f"worker {self.index}: {errors[0]}"},
+            )
+        elif failures:
+            self._send(
+                "im_failed",
+                {"worker": self.index, "code": "server_lost", "text": f"worker {self.index}: {failures[0]}"},
+            )
         else:
             self._send("im_day_done", {"worker": self.index, "day": index, **self._counts()})
 
@@ -201,11 +224,11 @@ class Worker:
 
 @dataclass(slots=True)
 class Burst:
-    """Requests that are handed to a socket together, and what was known at that moment."""
+    """Requests that are handed to a socket together, and what was known at that moment; None before it."""
 
     frames: list[bytes] = field(default_factory=list)
-    sent_us: int = 0
-    app_before_ms: int = 0
+    sent_us: int | None = None
+    app_before_ms: int | None = None
 
 
 class Driver:
@@ -218,6 +241,8 @@ class Driver:
         self._mac = usersig.mac_of(assignment.key)
         self._wrong_mac = usersig.mac_of(assignment.key + "-not")
         self._trunks: dict[str, Trunk] = {}
+        self._alone: set[Trunk] = set()
+        """Trunks of `per-user` whose one login is in flight."""
         self._in_flight = 0
         self._bursts: defaultdict[Trunk, Burst] = defaultdict(Burst)
         self._answered = Event()
@@ -269,7 +294,7 @@ class Driver:
                 self._worker.wait_for_move(TICK_S)
                 continue
             end = min(limit, at + BURST_MAX)
-            while at < end:
+            while at < end and not self.failure:
                 begin(at)
                 at += 1
             self._send_all()
@@ -309,6 +334,8 @@ class Driver:
         """Hand what has been made to the sockets; only now it counts as sent."""
         bursts, self._bursts = self._bursts, defaultdict(Burst)
         for trunk, burst in bursts.items():
+            if self.failure:
+                return  # Given up meanwhile: the ledger says that these were never sent.
             burst.app_before_ms = self._worker.floor_ms
             burst.sent_us = self._worker.now_us()
             try:
@@ -317,7 +344,8 @@ class Driver:
                 self._lost(trunk)
             burst.frames.clear()
         while self._in_flight > IN_FLIGHT_MAX and not self.failure:
-            self._answered.wait(ANSWER_TIMEOUT_S)
+            if not self._answered.wait(ANSWER_TIMEOUT_S):
+                self._give_up_late()
             self._answered.clear()
 
     def _connected(self, point: str) -> Trunk | None:
@@ -355,6 +383,7 @@ class Driver:
                 continue  # A push, or an answer that came after it had been given up.
             place, planned_us, burst = request
             sent_us = burst.sent_us
+            assert sent_us is not None, "an answer comes after its request was sent"
             rows.append(
                 (
                     place,
@@ -402,15 +431,18 @@ class Driver:
         self._answered.set()
 
     def _give_up(self) -> None:
-        for trunk in self._trunks.values():
+        for trunk in (*self._trunks.values(), *self._alone):
             self._lost(trunk)
+
+    def _give_up_late(self) -> None:
+        self.failure = f"{self._in_flight} logins had no answer within {ANSWER_TIMEOUT_S:.0f} s"
+        self._give_up()
 
     def _wait_for_answers(self) -> None:
         deadline_us = self._worker.now_us() + int(ANSWER_TIMEOUT_S * 1e6)
         while self._in_flight and not self.failure:
             if self._worker.now_us() > deadline_us:
-                self.failure = f"{self._in_flight} logins had no answer within {ANSWER_TIMEOUT_S:.0f} s"
-                self._give_up()
+                self._give_up_late()
             self._answered.wait(0.1)
             self._answered.clear()
 
@@ -425,6 +457,7 @@ class Driver:
         burst = Burst([], self._worker.now_us(), self._worker.floor_ms)
         planned_us = self._zero_us + int(place * self._us_each)
         trunk.requests[1] = (place, planned_us, burst)
+        self._alone.add(trunk)
         self._in_flight += 1
         self.issued += 1
         data = None
@@ -438,6 +471,7 @@ class Driver:
             self._lost(trunk)
         else:
             self._on_answers(trunk, [data])
+        self._alone.discard(trunk)
         trunk.say_goodbye()
 
     # --- frames -----------------------------------------------------------------------------------

@@ -2,10 +2,11 @@
 
 import gc
 import sys
+import traceback
 
 import uvloop
 
-from mock_im_server.app import serve
+from mock_im_server.app import ServerFailedError, serve
 from mock_im_server.journal import JournalDamagedError
 from mock_im_server.settings import parse
 
@@ -15,12 +16,16 @@ GC_YOUNG_OBJECTS = 200_000
 
 def main() -> int:
     settings = parse()
-    # One tick's frames are thousands of short-lived objects that reference counts free. The default threshold of 700 looks
-    # at them again and again and moves them to old age: it made a login a third dearer.
+    # One tick's frames are thousands of short-lived objects that reference counts free. The default threshold of 700
+    # looks at them again and again and moves them to old age: it made a login a third dearer.
     gc.freeze()
     gc.set_threshold(GC_YOUNG_OBJECTS, 20, 20)
     try:
         uvloop.run(serve(settings))
+    except ServerFailedError as error:
+        traceback.print_exception(error.__cause__)
+        print(f"mock_im_server: {error}", file=sys.stderr)  # noqa: T201 -- a command's error line
+        return WRONG_USE
     except (OSError, ValueError, JournalDamagedError) as error:
         print(f"mock_im_server: {error}", file=sys.stderr)  # noqa: T201 -- a command's error line
         return WRONG_USE

@@ -1,28 +1,33 @@
 """The only place that wires: settings become a running server."""
 
 import asyncio
+import fcntl
 import json
+import os
 import secrets
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import prometheus_client
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from mock_im_server import catalogue
 from mock_im_server.apps import Apps
 from mock_im_server.defects import DEFECTS
 from mock_im_server.domain.apps import AppSettings, Rules
+from mock_im_server.journal import JournalLostError
 from mock_im_server.settings import Settings
 from mock_im_server.stores.memory import MemoryStore
 from mock_im_server.transport import control
+from mock_im_server.transport.commits import Commits
 from mock_im_server.transport.dispatch import Dispatch
 from mock_im_server.transport.frequency import FrequencyLimits
 from mock_im_server.transport.gateway import Gateway
@@ -43,8 +48,12 @@ class Running:
     gateway_url: str
     control_url: str
     control_token: str
-    tasks: Sequence[asyncio.Task[None]]
-    """They run as long as the server; one that ends has failed, and the server must not answer any more."""
+    parts: Sequence[asyncio.Future[None]]
+    """They last as long as the server; one that ends has failed, and the server must not answer any more."""
+
+
+class ServerFailedError(Exception):
+    """Raised when a part of the server has ended by a mistake of ours."""
 
 
 def real_ms() -> int:
@@ -57,6 +66,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     """A server from settings, until the block ends. Raises OSError when a port is taken."""
     with ExitStack() as stack:
         data_dir = settings.data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mock-im-")))
+        stack.enter_context(_sole_use(data_dir))
         data = catalogue.load()
         rules = DEFECTS[settings.defect].rules if settings.defect else Rules()
         apps = Apps(data_dir, catalogue=data, rules=rules, new_store=MemoryStore, real_ms=real_ms)
@@ -66,16 +76,18 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         limits = FrequencyLimits(settings.rate_limits or None, is_on=settings.rate_limits != 0)
         gateway = Gateway(apps, data.access_points)
         token = settings.control_token or secrets.token_urlsafe(24)
-        public = web.Application(client_max_size=BODY_BYTES_MAX)
+        journal_lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        middlewares = [_stopping(journal_lost)]
+        public = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=middlewares)
         public.add_routes(gateway.routes())
-        public.add_routes(Rest(apps, limits, real_ms).routes())
+        public.add_routes(Rest(apps, limits, Commits(), real_ms).routes())
         public.add_routes(Dispatch(data.access_points, data.countries).routes())
         private = public
         if settings.control_port is not None:
-            private = web.Application(client_max_size=BODY_BYTES_MAX)
+            private = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=middlewares)
         private.add_routes(control.Control(apps, token).routes())
         public.add_routes(_health(AppMetrics(apps, gateway)))
-        tasks: list[asyncio.Task[None]] = []
+        parts: list[asyncio.Future[None]] = [journal_lost]
         runners = [web.AppRunner(public, access_log=None, shutdown_timeout=1)]
         if private is not public:
             runners.append(web.AppRunner(private, access_log=None, shutdown_timeout=1))
@@ -84,7 +96,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             control_port = port
             if settings.control_port is not None:
                 control_port = await _listen(runners[1], settings.host, settings.control_port)
-            tasks = [
+            parts += [
                 asyncio.create_task(gateway.run(), name="gateway"),
                 asyncio.create_task(_settle(apps), name="settle"),
             ]
@@ -94,14 +106,14 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
                 gateway_url=f"ws://{settings.host}:{port}",
                 control_url=f"http://{settings.host}:{control_port}{control.PREFIX}",
                 control_token=token,
-                tasks=tasks,
+                parts=parts,
             )
         finally:
             for runner in runners:
                 await runner.cleanup()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
             apps.close()
 
 
@@ -126,9 +138,16 @@ async def serve(settings: Settings) -> None:
         }
         print(json.dumps(ready), flush=True)  # noqa: T201 -- the one line that scripts wait for
         stopped = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait([stopped, *server.tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        ends: list[asyncio.Future[Any]] = [stopped, *server.parts]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        for part in server.parts:
+            error = part.exception() if part.done() else None
+            if isinstance(error, OSError):
+                raise error
+            if error is not None:
+                message = f"the server has failed and stops: {error!r}"
+                raise ServerFailedError(message) from error
 
 
 async def _ensure(apps: Apps, wanted: AppSettings, start_ms: int | None) -> None:
@@ -144,10 +163,44 @@ async def _ensure(apps: Apps, wanted: AppSettings, start_ms: int | None) -> None
         raise ValueError(message)
 
 
+@contextmanager
+def _sole_use(data_dir: Path) -> Iterator[None]:
+    """Two servers on one journal would damage it. The lock ends with the process, however that ends."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    lock = os.open(data_dir / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        message = f"{data_dir} is in use by another server"
+        raise OSError(message) from error
+    finally:
+        os.close(lock)
+
+
+def _stopping(journal_lost: asyncio.Future[None]) -> Middleware:
+    """A request that finds the journal lost ends the server, as the gateway's own task does when it finds out."""
+
+    @web.middleware
+    async def stopping(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except JournalLostError as error:
+            if not journal_lost.done():
+                journal_lost.set_exception(error)
+            raise web.HTTPServiceUnavailable(text=f"{error}\n") from error
+
+    return stopping
+
+
 async def _listen(runner: web.AppRunner, host: str, port: int) -> int:
     await runner.setup()
     site = web.TCPSite(runner, host, port, backlog=BACKLOG)
-    await site.start()
+    try:
+        await site.start()
+    except OSError as error:
+        message = f"cannot listen on {host}:{port}: {os.strerror(error.errno) if error.errno else error}"
+        raise OSError(message) from error
     bound: int = runner.addresses[0][1]
     return bound
 

@@ -11,12 +11,15 @@ from mock_im_server import journal as log
 from mock_im_server import recovery
 from mock_im_server.catalogue import Catalogue
 from mock_im_server.domain.apps import AppSettings, Rules
-from mock_im_server.domain.clock import Clock
+from mock_im_server.domain.calendar import DAY_MS
+from mock_im_server.domain.clock import EARLIEST_MS, LATEST_MS, Clock
 from mock_im_server.journal import Journal
 from mock_im_server.service import App
 from mock_im_server.stores.base import Store
 
 FIRST_SDKAPPID: Final = 1_400_000_001
+SDKAPPID_MAX: Final = (1 << 32) - 1
+CHARGE_DAY_MAX: Final = 28
 
 type_now = Callable[[], int]
 
@@ -65,23 +68,25 @@ class Apps(Mapping[int, App]):
             message = f"SDKAppID {settings.sdkappid} is taken"
             raise AppRefusedError(message)
         self._check(settings)
+        _check_start(fixed_ms)
         folder = self._folder(settings.sdkappid)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        # What an app leaves that was being made or reset when its server was killed: nobody was told of it.
+        shutil.rmtree(folder / "journal", ignore_errors=True)
         app = self._assembled(settings, Clock(fixed_ms))
         await app.open()
         # Last, so that an app is found again only when its journal has begun.
-        path = folder / "app.json"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(asdict(settings), indent=2) + "\n", encoding="utf-8")
+        _write_private(folder / "app.json", json.dumps(asdict(settings), indent=2) + "\n")
         self._apps[settings.sdkappid] = app
         return app
 
     async def reset(self, sdkappid: int, *, fixed_ms: int | None = None) -> App:
-        """Begin an app anew: no accounts, no counts, an empty journal. Its connections end with the old state."""
+        """Begin an app anew: no accounts, no sessions, an empty journal. Connections stay; old tickets do not hold."""
+        _check_start(fixed_ms)
         old = self._apps.pop(sdkappid)
-        old.journal.close()
-        old.end_sessions()
-        shutil.rmtree(self._folder(sdkappid))
+        old.retire()
+        # First the file by which an app is found: a server killed here has lost the app, not half of it.
+        (self._folder(sdkappid) / "app.json").unlink()
         return await self.make(old.settings, fixed_ms=fixed_ms)
 
     def free_sdkappid(self) -> int:
@@ -121,6 +126,9 @@ class Apps(Mapping[int, App]):
     def _check(self, settings: AppSettings) -> None:
         _one_of("plan", settings.plan, self._catalogue.plans)
         _one_of("price book", settings.price_book, self._catalogue.price_books)
+        _within("SDKAppID", settings.sdkappid, 1, SDKAPPID_MAX)
+        _within("billing offset in ms", settings.billing_offset_ms, -DAY_MS, DAY_MS)
+        _within("day of the charge", settings.charge_day, 1, CHARGE_DAY_MAX)
         if not settings.key:
             message = f"app {settings.sdkappid} needs a key"
             raise AppRefusedError(message)
@@ -130,3 +138,23 @@ def _one_of(what: str, name: str, known: Mapping[str, object]) -> None:
     if name not in known:
         message = f"unknown {what} {name!r}: choose one of {', '.join(known)}"
         raise AppRefusedError(message)
+
+
+def _check_start(fixed_ms: int | None) -> None:
+    if fixed_ms is not None and not EARLIEST_MS <= fixed_ms <= LATEST_MS - DAY_MS:
+        message = "a clock starts between 1970 and 2199"
+        raise AppRefusedError(message)
+
+
+def _within(what: str, number: int, least: int, most: int) -> None:
+    if not least <= number <= most:
+        message = f"the {what} must be {least} to {most}, not {number}"
+        raise AppRefusedError(message)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Whole or not at all, and readable by nobody else: the file holds the app's key."""
+    draft = path.with_suffix(".draft")
+    draft.touch(mode=0o600)
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)

@@ -5,12 +5,13 @@ system call; answers leave afterwards, so a killed process loses nothing that it
 """
 
 import os
+import struct
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -76,6 +77,9 @@ SCHEMA: Final = pa.schema(
 _TYPE_CODES: Final = {pa.int8(): "b", pa.int16(): "h", pa.int32(): "i", pa.int64(): "q"}
 _COLUMNS: Final = [(field.type, _TYPE_CODES.get(field.type)) for field in SCHEMA]
 _CONTINUATION: Final = b"\xff\xff\xff\xff"
+_ALIGNMENT: Final = 8
+_BODY_LENGTH_SLOT: Final = 10
+"""Where a vtable keeps the place of field 3: behind its two sizes and three fields of two bytes."""
 
 
 class Journal:
@@ -84,11 +88,16 @@ class Journal:
     `head` is the hash of the last message; a reader who kept it notices a journal that was cut short.
     """
 
+    # After a failed write the file may end in half a message. Another one behind it could never be read, so that the
+    # first failure is the last write: `write` raises from then on.
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._pending: list[Row] = []
         self._file: int | None = None
         self._bytes = 0
+        self._failure: OSError | None = None
+        self._is_closed = False
         self.head = bytes(CHAIN_BYTES)
         self.rows = 0
         self.last_seq = 0
@@ -99,11 +108,21 @@ class Journal:
     def extend(self, rows: list[Row]) -> None:
         self._pending += rows
 
+    @property
+    def is_written(self) -> bool:
+        return not self._pending
+
     def write(self) -> None:
-        """Hand all appended rows to the operating system. Raises OSError when it does not take them."""
-        while self._pending:
+        """Hand all appended rows to the operating system. Raises JournalLostError when it does not take them."""
+        while self._pending and not self._is_closed:
+            if self._failure is not None:
+                raise JournalLostError(self._folder, self._failure)
             rows = self._pending[:ROWS_MAX]
-            self._write_message(_batch(rows).serialize(), first_seq=rows[0].seq)
+            try:
+                self._write_message(_batch(rows).serialize(), first_seq=rows[0].seq)
+            except OSError as error:
+                self._failure = error
+                raise JournalLostError(self._folder, error) from error
             self.rows += len(rows)
             self.last_seq = rows[-1].seq
             del self._pending[: len(rows)]
@@ -112,7 +131,10 @@ class Journal:
         return segments(self._folder)
 
     def close(self) -> None:
-        self.write()
+        """Write what is left, and take no further row: what comes after a reset belongs to nobody."""
+        if self._failure is None:
+            self.write()
+        self._is_closed = True
         self._end_segment()
 
     def resume_after(self, head: bytes, rows: int, last_seq: int) -> None:
@@ -129,10 +151,9 @@ class Journal:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
             self._bytes = 0
             data, self.head = chained(SCHEMA.serialize(), self.head)
-        more, head = chained(message, self.head)
+        more, self.head = chained(message, self.head)
         data += more
         _write_all(self._file, data)
-        self.head = head
         self._bytes += len(data)
 
     def _end_segment(self) -> None:
@@ -149,8 +170,8 @@ def segments(folder: Path) -> list[Path]:
 def chained(message: pa.Buffer, head: bytes) -> tuple[bytes, bytes]:
     """An IPC message with its place in the hash chain, and the new head.
 
-    The length of a message's metadata block counts its padding, so 32 bytes of hash behind the flatbuffer are padding to
-    every Arrow reader. One write holds rows and hash: no crash can separate them.
+    The length of a message's metadata block counts its padding, so 32 bytes of hash behind the flatbuffer are padding
+    to every Arrow reader. One write holds rows and hash: no crash can separate them.
     """
     view = memoryview(message)
     length = int.from_bytes(view[4:8], "little")
@@ -172,6 +193,17 @@ class Contents(NamedTuple):
     last_seq: int
 
 
+class JournalLostError(OSError):
+    """Raised when the operating system does not take a row: from then on nothing may be acknowledged."""
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        super().__init__(f"cannot write the journal in {folder}: {error.strerror or error}; the server stops")
+
+
+class JournalDamagedError(Exception):
+    """Raised when a journal cannot be continued without dropping rows that somebody was told of."""
+
+
 def read(folder: Path) -> Contents:
     """All intact rows, in order; a torn end of the last segment, which nobody was told of, is cut off the file.
 
@@ -181,50 +213,98 @@ def read(folder: Path) -> Contents:
     head = bytes(CHAIN_BYTES)
     files = segments(folder)
     for path in files:
-        end = 0
-        for batch, digest, end in _messages(path, head):
-            head = digest
-            if batch is not None:
-                batches.append(batch)
-        if end != path.stat().st_size:
-            if path != files[-1]:
-                message = f"{path} is damaged at byte {end}, and later segments follow it"
-                raise JournalDamagedError(message)
-            _cut(path, end)
+        segment = _segment(path, head)
+        if segment.end < path.stat().st_size and path != files[-1]:
+            message = f"{path} is damaged at byte {segment.end}, and later segments follow it"
+            raise JournalDamagedError(message)
+        if segment.batches:
+            os.truncate(path, segment.end)
+            batches += segment.batches
+            head = segment.head
+        else:
+            # Its first row was never written, and the next one needs its name.
+            path.unlink()
     rows = sum(batch.num_rows for batch in batches)
     last_seq = batches[-1].column("seq")[-1].as_py() if batches else 0
     return Contents(batches, head, rows, last_seq)
 
 
-class JournalDamagedError(Exception):
-    """Raised when a journal cannot be continued without dropping rows that somebody was told of."""
+class _Segment(NamedTuple):
+    batches: list[pa.RecordBatch]
+    head: bytes
+    end: int
+    """Behind the last intact message."""
 
 
-def _messages(path: Path, head: bytes) -> Iterator[tuple[pa.RecordBatch | None, bytes, int]]:
-    """Each intact message of a segment: its rows (none for the schema), the chain's head and where it ends."""
-    with pa.memory_map(str(path)) as source:
-        while True:
+def _segment(path: Path, head: bytes) -> _Segment:
+    """What a segment holds up to its end, or up to where a crash cut it. Raises JournalDamagedError."""
+    data = memoryview(path.read_bytes())
+    batches: list[pa.RecordBatch] = []
+    at = 0
+    while at < len(data):
+        end = _message_end(data, at)
+        if end is not None and end > len(data) and not _any_message_behind(data, at):
+            break
+        digest = None if end is None or end > len(data) else _verified(data[at:end], head)
+        if digest is None:
+            message = f"{path} is damaged at byte {at}"
+            raise JournalDamagedError(message)
+        batches += _rows(data[at:end])
+        head, at = digest, end or 0
+    return _Segment(batches, head, at)
+
+
+def _message_end(data: memoryview, at: int) -> int | None:
+    """Where the message at `at` says that it ends, beyond the data when it was cut. None: no message begins so."""
+    if data[at : at + 4] != _CONTINUATION[: len(data) - at]:
+        return None
+    body_at = at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+    if at + 8 > len(data) or body_at > len(data):
+        return max(body_at, len(data) + 1)
+    try:
+        return body_at + _body_bytes(data[at + 8 : body_at])
+    except struct.error:
+        return None
+
+
+def _body_bytes(metadata: memoryview) -> int:
+    """`bodyLength`, field 3 of the flatbuffer table `Message` (Arrow's `format/Message.fbs`); 0 when it is left out."""
+    (table,) = struct.unpack_from("<I", metadata)
+    (to_vtable,) = struct.unpack_from("<i", metadata, table)
+    size, field_at = struct.unpack_from("<H8xH", metadata, table - to_vtable)
+    if size <= _BODY_LENGTH_SLOT or not field_at:
+        return 0
+    (body_bytes,) = struct.unpack_from("<q", metadata, table + field_at)
+    return max(0, int(body_bytes))
+
+
+def _verified(message: memoryview, head: bytes) -> bytes | None:
+    """The chain's new head, or None when the message is not what was written behind `head`."""
+    body_at = 8 + int.from_bytes(message[4:8], "little")
+    hashed = blake2b(head, digest_size=CHAIN_BYTES)
+    hashed.update(message[8 : body_at - CHAIN_BYTES])
+    hashed.update(message[body_at:])
+    digest = hashed.digest()
+    return digest if message[body_at - CHAIN_BYTES : body_at] == digest else None
+
+
+def _rows(data: memoryview) -> list[pa.RecordBatch]:
+    message = pa.ipc.read_message(pa.py_buffer(data))
+    return [pa.ipc.read_record_batch(message, SCHEMA)] if message.type == "record batch" else []
+
+
+def _any_message_behind(data: memoryview, at: int) -> bool:
+    """Whether a whole record batch follows: then this is not the end of the file but a damaged length."""
+    raw = data.obj
+    assert isinstance(raw, bytes), "a segment is read as bytes"
+    while (at := raw.find(_CONTINUATION, at + 1)) != -1:
+        end = None if at % _ALIGNMENT else _message_end(data, at)
+        if end is not None and end <= len(data):
             try:
-                message = pa.ipc.read_message(source)
-            except (EOFError, pa.ArrowInvalid, OSError):
-                return
-            metadata = message.metadata.to_pybytes()
-            hashed = blake2b(head, digest_size=CHAIN_BYTES)
-            hashed.update(metadata[:-CHAIN_BYTES])
-            if message.body is not None:
-                hashed.update(message.body)
-            if hashed.digest() != metadata[-CHAIN_BYTES:]:
-                return
-            head = hashed.digest()
-            batch = pa.ipc.read_record_batch(message, SCHEMA) if message.type == "record batch" else None
-            yield batch, head, source.tell()
-
-
-def _cut(path: Path, end: int) -> None:
-    if end:
-        os.truncate(path, end)
-    else:
-        path.unlink()
+                return bool(_rows(data[at:end]))
+            except (pa.ArrowException, OSError):
+                continue
+    return False
 
 
 def _batch(rows: list[Row]) -> pa.RecordBatch:

@@ -1,7 +1,7 @@
 """The state of an app, folded from its journal.
 
-Each row carries its effect (who was registered, on which day a user was counted), so that the fold applies no rule and a
-journal outlives a change of rules. Connections, and with them sessions, do not outlive a process.
+Each row carries its effect (who was registered, on which day a user was counted), so that the fold applies no rule and
+a journal outlives a change of rules. Connections, and with them sessions, do not outlive a process.
 """
 
 import json
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mock_im_server import journal as log
-from mock_im_server.domain.plans import ACCOUNTS, active_users
+from mock_im_server.domain.plans import ACCOUNTS, ADMIN, ADMINS, active_users
 
 
 @dataclass(slots=True)
@@ -31,6 +31,7 @@ class Folded:
     epoch: int = 0
     statements: dict[str, dict[str, Any]] = field(default_factory=dict)
     opened_ms: int = 0
+    ticket_salt: str = ""
 
 
 def fold(batches: Sequence[pa.RecordBatch]) -> Folded:
@@ -57,7 +58,9 @@ def _fold_accounts(state: Folded, table: pa.Table, kinds: np.ndarray, users: np.
     numbers = users[registered]
     names = table["user_id"].filter(pa.array(registered)).to_pylist()
     state.numbers = dict(zip(names, numbers.tolist(), strict=True))
-    state.sets[ACCOUNTS] = numbers.astype(np.uint32)
+    admin = state.numbers.get(ADMIN)
+    state.sets[ADMINS] = [] if admin is None else [admin]
+    state.sets[ACCOUNTS] = numbers[numbers != admin].astype(np.uint32) if admin else numbers.astype(np.uint32)
 
 
 def _fold_days(state: Folded, days: np.ndarray, users: np.ndarray) -> None:
@@ -75,6 +78,7 @@ def _fold_events(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
         if row["kind"] == log.APP_OPENED:
             state.opened_ms = row["time_ms"]
             state.is_clock_fixed = text["fixed_ms"] is not None
+            state.ticket_salt = text["ticket_salt"]
         elif row["kind"] == log.CLOCK_MOVED:
             state.is_clock_fixed = text["fixed_ms"] is not None
             state.epoch = text["epoch"]

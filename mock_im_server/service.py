@@ -5,6 +5,7 @@ returns what is to be answered.
 """
 
 import json
+import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from hashlib import blake2b
@@ -21,10 +22,12 @@ from mock_im_server.recovery import Folded
 from mock_im_server.sessions import Connection, Sessions
 from mock_im_server.stores.base import Store
 from mock_im_server.wire import codes, frames, usersig
-from mock_im_server.wire.user_ids import is_user_id
+from mock_im_server.wire.user_ids import USER_ID_BYTES_MAX, is_user_id
 
 FIRST_INSTANCE: Final = 1 << 30
 """Instances that the server gives to devices that named none lie above those that a trunk names."""
+
+_TINY_ID_DIGITS_MAX: Final = 19
 
 type_now = Callable[[], int]
 
@@ -39,7 +42,7 @@ class LoginRequest(NamedTuple):
 class App:
     """An app at work."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- what an app is made of; named at the only call
         self,
         settings: AppSettings,
         *,
@@ -57,6 +60,8 @@ class App:
         self.sessions = Sessions()
         self.connections = 0
         self.logins = 0
+        self.is_retired = False
+        """After a reset: another app has this one's SDKAppID, and its connections begin anew there."""
         self.statements: dict[str, dict[str, Any]] = {}
         self._plan = plan
         self._rules = rules
@@ -65,19 +70,33 @@ class App:
         self._calendar = rules.calendar(settings.billing_offset_ms)
         self._terms = billing.Terms(settings.sdkappid, plan.name, book, self._calendar, settings.charge_day)
         self._mac = usersig.mac_of(settings.key)
-        # Tickets are derived, not stored: they hold after a restart and cost no memory.
-        self._ticket_key = blake2b(settings.key.encode(), digest_size=32).digest()
-        self._enter_month(self._calendar.day(self.now_ms()))
+        self._last_check = ("", "", 0), codes.USERSIG_EMPTY
+        self._ticket_key = b""
+        day = self._calendar.day(self.now_ms())
+        self._quotas = plans.day_quotas(plan, day)
+        self._enter_month(day)
 
     def now_ms(self) -> int:
         return self.clock.now_ms(self._real_ms())
+
+    def real_s(self) -> int:
+        """Real time, for what is judged by it: signatures, and the time by which an SDK sets its own clock."""
+        return self._real_ms() // 1_000
 
     async def open(self) -> None:
         """Begin the journal of a new app."""
         settings = asdict(self.settings)
         del settings["key"]
         settings["fixed_ms"] = self.clock.fixed_ms
+        settings["ticket_salt"] = secrets.token_hex(8)
+        self._derive_tickets(settings["ticket_salt"])
         await self._record(log.APP_OPENED, self.now_ms(), settings)
+
+    def retire(self) -> None:
+        """The end of an app that is reset."""
+        self.is_retired = True
+        self.journal.close()
+        self.sessions = Sessions()
 
     async def restore(self, state: Folded) -> None:
         """Go on where a journal ends."""
@@ -85,6 +104,8 @@ class App:
         self.statements = state.statements
         self.clock.epoch = state.epoch
         self.clock.fixed_ms = state.now_ms if state.is_clock_fixed else None
+        self.clock.reached_ms = state.now_ms
+        self._derive_tickets(state.ticket_salt)
         await self._store.restore(state)
         await self._store.move_epoch(state.epoch)
         self._enter_month(self._calendar.day(state.opened_ms))
@@ -99,11 +120,11 @@ class App:
         """Log users in with their UserSigs; unknown users are registered under the plan's quotas."""
         now_ms = self.now_ms()
         await self._settle(now_ms)
-        await self._number({request.connection for request in requests})
+        await self._number({request.connection for request in requests}, now_ms)
         day, epoch = self._quotas_at(now_ms), self.clock.epoch
         # A signer lives outside the simulated month, so real time judges its UserSigs.
-        signed_s = self._real_ms() // 1_000
-        refusals = [self._check(head.identifier, head.usersig, signed_s) for _, head in requests]
+        real_s = self.real_s()
+        refusals = [self._check(head.identifier, head.usersig, real_s) for _, head in requests]
         actions = [
             Action(epoch) if code else self._rules.login(day, epoch, head.identifier, head.status_instid)
             for (_, head), code in zip(requests, refusals, strict=True)
@@ -114,11 +135,11 @@ class App:
             if outcome.code == STALE_EPOCH
             else self._login_refused(request, outcome, code or outcome.code, now_ms)
             if code or outcome.code
-            else self._logged_in(request, outcome, day.day, now_ms)
+            else self._logged_in(request, outcome, day.day, now_ms, real_s)
             for request, code, outcome in zip(requests, refusals, outcomes, strict=True)
         ]
 
-    def _logged_in(self, request: LoginRequest, outcome: Outcome, day: int, now_ms: int) -> bytes:
+    def _logged_in(self, request: LoginRequest, outcome: Outcome, day: int, now_ms: int, real_s: int) -> bytes:
         connection, head = request
         instance = head.status_instid or FIRST_INSTANCE + connection.number
         number = outcome.number
@@ -139,7 +160,7 @@ class App:
             )
         )
         ticket = self._ticket(number, instance)
-        return frames.login_answer(head, number, instance, ticket, now_ms // 1_000)
+        return frames.login_answer(head, number, instance, ticket, real_s)
 
     def _login_refused(self, request: LoginRequest, outcome: Outcome, code: int, now_ms: int) -> bytes:
         connection, head = request
@@ -149,7 +170,8 @@ class App:
                 now_ms,
                 log.LOGIN_REFUSED,
                 outcome.number,
-                head.identifier,
+                # Longer ones are no UserIDs: their beginning must do, so that refusals cannot fill the disk.
+                head.identifier[:USER_ID_BYTES_MAX],
                 head.status_instid,
                 head.platform,
                 connection.number,
@@ -167,9 +189,9 @@ class App:
         """Take a session up again with its ticket after a broken connection. Not a login: it counts nowhere."""
         now_ms = self.now_ms()
         await self._settle(now_ms)
-        await self._number({connection})
+        await self._number({connection}, now_ms)
         user = _user_number(head.tinyid)
-        holds = user > 0 and head.a2 == self._ticket(user, head.status_instid)
+        holds = self.holds_ticket(head)
         (outcome,) = await self._ordered([Action(self.clock.epoch)])
         row = Row(
             outcome.seq,
@@ -187,17 +209,22 @@ class App:
         if not holds:
             return frames.answer(head, row.code, codes.TEXTS[row.code])
         self.sessions.open(user, head.status_instid, connection)
-        return frames.login_answer(head, user, head.status_instid, head.a2, now_ms // 1_000)
+        return frames.login_answer(head, user, head.status_instid, head.a2, self.real_s())
 
     async def logout(self, connection: Connection, head: frames.Head) -> bytes:
         """End a session. Logging out twice is no error."""
+        if not self.holds_ticket(head):
+            return frames.answer(head, codes.TICKET_INVALID, codes.TEXTS[codes.TICKET_INVALID])
+        now_ms = self.now_ms()
+        await self._settle(now_ms)
+        await self._number({connection}, now_ms)
         user = _user_number(head.tinyid)
         if self.sessions.close(user, head.status_instid):
             (outcome,) = await self._ordered([Action(self.clock.epoch)])
             self.journal.append(
                 Row(
                     outcome.seq,
-                    self.now_ms(),
+                    now_ms,
                     log.LOGGED_OUT,
                     user,
                     instance=head.status_instid,
@@ -214,20 +241,20 @@ class App:
 
     async def disconnect(self, connections: Sequence[Connection]) -> None:
         """End all sessions of connections that have closed."""
+        now_ms = self.now_ms()
+        await self._settle(now_ms)
         known = [connection for connection in connections if connection.number]
         outcomes = await self._ordered([Action(self.clock.epoch)] * len(known))
-        now_ms = self.now_ms()
         for connection, outcome in zip(known, outcomes, strict=True):
             self.sessions.close_connection(connection)
             self.journal.append(Row(outcome.seq, now_ms, log.DISCONNECTED, connection=connection.number))
 
     def check_usersig(self, user_id: str, signature: str) -> int:
-        """0, or the vendor's code; for REST, where every call brings its admin's UserSig."""
-        return self._check(user_id, signature, self._real_ms() // 1_000)
-
-    def end_sessions(self) -> None:
-        """Forget who is online; for a reset."""
-        self.sessions = Sessions()
+        """0, or the vendor's code; for REST, where every call brings its admin's UserSig, mostly the same."""
+        asked = user_id, signature, self.real_s()
+        if asked != self._last_check[0]:
+            self._last_check = asked, self._check(*asked)
+        return self._last_check[1]
 
     # --- accounts ---------------------------------------------------------------------------------
 
@@ -253,7 +280,8 @@ class App:
     # --- time and money ---------------------------------------------------------------------------
 
     async def move_clock(self, time_ms: int) -> None:
-        """Stand still at `time_ms`; months that end on the way are closed, and charges fall due, each at its instant."""
+        """Stand still at `time_ms`; months that end on the way are closed, charges fall due, each at its instant."""
+        self.clock.check_move(time_ms, real_ms=self._real_ms())
         await self._settle(time_ms)
         self.clock.move_to(time_ms, real_ms=self._real_ms())
         await self._moved()
@@ -309,15 +337,19 @@ class App:
             return codes.BAD_ACCOUNT
         return usersig.check(self._mac, self.settings.sdkappid, user_id, signature, now_s)
 
+    def _derive_tickets(self, salt: str) -> None:
+        """Tickets are derived, not stored: they hold after a restart and cost no memory. The salt is new at a reset."""
+        key = blake2b(self.settings.key.encode(), digest_size=32).digest()
+        self._ticket_key = blake2b(salt.encode(), key=key, digest_size=32).digest()
+
     def _ticket(self, user: int, instance: int) -> str:
         return blake2b(b"%d.%d" % (user, instance), key=self._ticket_key, digest_size=16).hexdigest()
 
-    async def _number(self, connections: Iterable[Connection]) -> None:
+    async def _number(self, connections: Iterable[Connection], now_ms: int) -> None:
         """Give connections their number and row, late: one that never asks for anything leaves no trace."""
         fresh = [connection for connection in connections if not connection.number]
         if not fresh:
             return
-        now_ms = self.now_ms()
         outcomes = await self._ordered([Action(self.clock.epoch)] * len(fresh))
         for connection, outcome in zip(fresh, outcomes, strict=True):
             self.connections += 1
@@ -348,7 +380,6 @@ class App:
         return self._quotas
 
     def _enter_month(self, day: int) -> None:
-        self._quotas = plans.day_quotas(self._plan, day)
         self._month, self._is_closed = month_of(day), False
         self._next_event_ms = billing.closes_at_ms(self._terms, self._month)
 
@@ -391,5 +422,6 @@ class App:
 
 
 def _user_number(tiny_id: str) -> int:
-    """0 when it is no TinyId of this server's."""
-    return int(tiny_id) - frames.TINY_ID_BASE if tiny_id.isdecimal() else 0
+    """Not above 0 when it is no TinyId of this server's."""
+    is_number = len(tiny_id) <= _TINY_ID_DIGITS_MAX and tiny_id.isascii() and tiny_id.isdecimal()
+    return int(tiny_id) - frames.TINY_ID_BASE if is_number else 0

@@ -1,8 +1,8 @@
 """Who is online where: the sessions of one app in this process.
 
-A session is a user's device (its instance) on a connection. It lasts until logout, kick, the end of its connection, or the
-next login of the same instance, which replaces it silently. Sessions are not journaled one by one: with the process, all
-connections end.
+A session is a user's device (its instance) on a connection. It lasts until logout, the end of its connection, or the
+next login of the same instance, which replaces it silently. Sessions are not journaled one by one: with the process,
+all connections end.
 """
 
 from typing import Protocol

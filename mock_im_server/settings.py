@@ -57,7 +57,11 @@ class Settings:
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
     """Exits with 3 and one line when something is wrong."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    sdkappids = [app.sdkappid for app in options.app or []]
+    if len(set(sdkappids)) < len(sdkappids):
+        parser.error("two --app have the same SDKAppID")
     return Settings(
         host=options.host,
         port=options.port,
@@ -80,7 +84,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m mock_im_server",
-        description="A mock of an instant-messaging cloud (Tencent Cloud IM) that enforces its quotas, counts DAU and bills the month.",
+        description="A mock of an instant-messaging cloud (Tencent Cloud IM): it enforces quotas, counts and bills.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -8,8 +8,6 @@ from mock_im_server.domain import billing, plans
 from mock_im_server.domain.actions import Action
 from mock_im_server.domain.calendar import UTC_PLUS_8_MS, BillingCalendar
 
-ADMIN: Final = "administrator"
-"""The admin account that every app has; it is not among the trial's 100 (a reading, `docs/open-points.md`)."""
 CHARGE_DAY: Final = 3
 
 

@@ -29,8 +29,13 @@ class Store(Protocol):
 class Snapshot(Protocol):
     """What a store is rebuilt from."""
 
-    last_seq: int
-    numbers: Mapping[str, int]
-    """UserIDs with their dense numbers, from 1."""
-    sets: Mapping[str, Sequence[int]]
-    """Members of each set, as dense numbers."""
+    @property
+    def last_seq(self) -> int: ...
+
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """UserIDs with their dense numbers, from 1."""
+
+    @property
+    def sets(self) -> Mapping[str, Sequence[int]]:
+        """Members of each set, as dense numbers."""

@@ -17,6 +17,7 @@ from mock_im_server.domain.apps import CHARGE_DAY, AppSettings
 from mock_im_server.domain.calendar import UTC_PLUS_8_MS, BillingCalendar, day_of
 from mock_im_server.domain.clock import ClockRefusedError
 from mock_im_server.service import App
+from mock_im_server.wire import frames
 
 PREFIX: Final = "/control/v1"
 
@@ -58,7 +59,7 @@ class Control:
         self._token = token
 
     def routes(self) -> list[web.RouteDef]:
-        app = f"{PREFIX}/apps/{{sdkappid:[0-9]+}}"
+        app = f"{PREFIX}/apps/{{sdkappid:[0-9]{{1,19}}}}"
         return [
             web.get(f"{PREFIX}/version", self._guarded(_version)),
             web.get(f"{PREFIX}/apps", self._guarded(self._list)),
@@ -74,8 +75,9 @@ class Control:
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
             given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-            if not secrets.compare_digest(given.encode(), self._token.encode()):
-                text = "the control API needs the header 'Authorization: Bearer <token>' with the token of the ready line\n"
+            # Header bytes that are no UTF-8 arrive as surrogates.
+            if not secrets.compare_digest(given.encode(errors="surrogateescape"), self._token.encode()):
+                text = "the control API needs 'Authorization: Bearer <token>' with the token of the ready line\n"
                 raise web.HTTPUnauthorized(text=text)
             return await handler(request)
 
@@ -118,7 +120,10 @@ class Control:
         app = self._app(request)
         wish = await _body(request, Reset)
         start_ms = _start_ms(wish.start, app.settings.billing_offset_ms)
-        fresh = await self._apps.reset(app.settings.sdkappid, fixed_ms=start_ms)
+        try:
+            fresh = await self._apps.reset(app.settings.sdkappid, fixed_ms=start_ms)
+        except AppRefusedError as error:
+            raise web.HTTPConflict(text=f"{error}\n") from error
         return _json(await fresh.status())
 
 
@@ -179,7 +184,7 @@ async def _journal_file(request: web.Request, app: App) -> web.StreamResponse:
 async def _body(request: web.Request, kind: type[_T]) -> _T:
     try:
         return msgspec.json.decode(await request.read() or b"{}", type=kind)
-    except msgspec.DecodeError as error:
+    except frames.MALFORMED as error:
         raise web.HTTPBadRequest(text=f"{error}\n") from error
 
 

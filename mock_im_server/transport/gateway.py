@@ -5,16 +5,16 @@ one write of the journal serve them all, which is what makes a login cheap under
 """
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import msgspec
 from aiohttp import WSMsgType, web
 from pyroaring import BitMap
 
 from mock_im_server.service import App, LoginRequest
-from mock_im_server.transport.sdk_answers import SDK_ANSWERS
+from mock_im_server.transport.sdk_answers import body_of, needs_identity
 from mock_im_server.wire import codes, frames
 
 FRAME_BYTES_MAX: Final = 64 * 1024
@@ -24,7 +24,10 @@ WRITE_INTERVAL_S: Final = 0.001
 DISCONNECT_DELAY_S: Final = 0.05
 """Nobody waits for the row of a closed connection: many share one write."""
 
-_NO_HEAD: Final = frames.Head(servcmd="", seq=0)
+_INSTANCE_ID: Final = re.compile(r"[0-9A-Za-z_-]{0,64}", re.ASCII)
+"""The SDK's is 32 hex digits. It stands in the journal before a space, so that it must not hold one."""
+_IN_ORDER: Final = frozenset({frames.LOGIN, frames.LOGOUT})
+"""What changes a session is carried out in the order in which it came."""
 
 
 class GatewayConnection:
@@ -71,12 +74,14 @@ class Gateway:
         access_point = request.match_info.get("access_point", "")
         if access_point and access_point not in self._access_points:
             raise web.HTTPNotFound(text=f"there is no access point {access_point!r}\n")
+        instance_id = request.query.get("instanceid", "")
+        if not _INSTANCE_ID.fullmatch(instance_id):
+            raise web.HTTPBadRequest(text="instanceid must be at most 64 letters, digits, '_' or '-'\n")
         socket = web.WebSocketResponse(compress=False, max_msg_size=FRAME_BYTES_MAX)
         await socket.prepare(request)
         transport = request.transport
         if transport is None:
             return socket
-        instance_id = request.query.get("instanceid", "")[:64]
         connection = GatewayConnection(transport, instance_id, access_point)
         self.open_connections += 1
         try:
@@ -126,40 +131,34 @@ class Gateway:
         for connection, data in inbox:
             try:
                 frame = frames.decode(data)
-            except msgspec.DecodeError:
-                answers.append((connection, _refused(_NO_HEAD, codes.JSON_PARSE)))
+            except frames.MALFORMED:
+                answers.append((connection, _refused(frames.echoed(data), codes.JSON_PARSE)))
                 continue
             head = frame.head
-            app = connection.app or self._bound(connection, head)
+            app = connection.app
+            if app is None or app.is_retired:
+                app = self._bound(connection, head)
             if app is None or head.sdkappid != app.settings.sdkappid:
                 code = codes.BAD_SDKAPPID if app else codes.SDKAPPID_UNKNOWN
                 answers.append((connection, _refused(head, code)))
             elif head.servcmd == frames.LOGIN and not head.a2:
                 logins[app].append(LoginRequest(connection, head))
-            else:
-                # A login before this frame is carried out before it: order matters to a session.
+            elif head.servcmd in _IN_ORDER:
                 await _login(logins, answers)
-                answers.append((connection, await self._command(app, connection, head)))
+                answer = await (app.resume if head.servcmd == frames.LOGIN else app.logout)(connection, head)
+                answers.append((connection, answer))
                 touched.add(app)
+            else:
+                answers.append((connection, _answered(app, head)))
         touched.update(logins)
         await _login(logins, answers)
         return answers
 
     def _bound(self, connection: GatewayConnection, head: frames.Head) -> App | None:
         connection.app = self._apps.get(head.sdkappid)
+        connection.number = 0
+        connection.users.clear()
         return connection.app
-
-    async def _command(self, app: App, connection: GatewayConnection, head: frames.Head) -> bytes:
-        if head.servcmd == frames.LOGIN:
-            return await app.resume(connection, head)
-        if head.servcmd == frames.LOGOUT:
-            if not app.holds_ticket(head):
-                return _refused(head, codes.TICKET_INVALID)
-            return await app.logout(connection, head)
-        body = SDK_ANSWERS.get(head.servcmd)
-        if body is None:
-            return _refused(head, codes.BAD_RESOURCE)
-        return frames.answer(head, 0, "", body(app.now_ms() // 1_000))
 
 
 async def _login(
@@ -178,7 +177,7 @@ async def _end(left: Sequence[GatewayConnection], touched: set[App]) -> None:
     """End the sessions of closed connections; after their last frames, which may stand in the same tick."""
     by_app: defaultdict[App, list[GatewayConnection]] = defaultdict(list)
     for connection in left:
-        if connection.app is not None:
+        if connection.app is not None and not connection.app.is_retired:
             by_app[connection.app].append(connection)
     for app, connections in by_app.items():
         await app.disconnect(connections)
@@ -191,6 +190,17 @@ def _send(answers: Sequence[tuple[GatewayConnection, bytes]]) -> None:
         by_connection[connection].append(answer)
     for connection, messages in by_connection.items():
         connection.push(*messages)
+
+
+def _answered(app: App, head: frames.Head) -> bytes:
+    """The answer to what the SDK asks beside logging in and out."""
+    body = body_of(head.servcmd)
+    if body is None:
+        return _refused(head, codes.BAD_RESOURCE)
+    # By each frame's own ticket: after a broken connection, waiting questions arrive before the resume.
+    if needs_identity(head.servcmd) and not app.holds_ticket(head):
+        return _refused(head, codes.TICKET_INVALID)
+    return frames.answer(head, 0, "", body(app.real_s()))
 
 
 def _refused(head: frames.Head, code: int) -> bytes:

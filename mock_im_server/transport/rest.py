@@ -3,19 +3,24 @@
 Takes what real clients send (`docs/wire.md`): GET or POST, any content type over a JSON body, an empty body, old names.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
-from mock_im_server.domain.apps import ADMIN
+from mock_im_server.domain.plans import ADMIN
 from mock_im_server.service import App
+from mock_im_server.transport.commits import Commits
 from mock_im_server.transport.frequency import FrequencyLimits
-from mock_im_server.wire import codes
+from mock_im_server.wire import codes, frames
 from mock_im_server.wire.user_ids import is_user_id
 
 BODY_BYTES_MAX: Final = 1024 * 1024
+
+_METHODS: Final = frozenset({"GET", "POST"})
+_SDKAPPID: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 type_body = dict[str, Any]
 type_command = Callable[[App, type_body], Awaitable[type_body]]
@@ -34,41 +39,55 @@ class Refused(Exception):  # noqa: N818 -- a refusal is a result here, not an er
 class Rest:
     """The commands of all apps."""
 
-    def __init__(self, apps: Mapping[int, App], limits: FrequencyLimits, real_ms: type_now) -> None:
+    def __init__(self, apps: Mapping[int, App], limits: FrequencyLimits, commits: Commits, real_ms: type_now) -> None:
         self._apps = apps
         self._limits = limits
+        self._commits = commits
         self._real_ms = real_ms
 
     def routes(self) -> list[web.RouteDef]:
-        path = "/v4/{service}/{command}"
-        return [web.post(path, self._serve), web.get(path, self._serve)]
+        # Every method and path below: the vendor has no HTTP errors, only codes.
+        return [web.route("*", "/v4/{resource:.*}", self._serve)]
 
     async def _serve(self, request: web.Request) -> web.Response:
         try:
-            app = self._authorised(request.query)
-            body = _parsed(await request.read())
-            name = f"{request.match_info['service']}/{request.match_info['command']}"
-            command = COMMANDS.get(name)
-            if command is None:
-                raise Refused(codes.BAD_RESOURCE)
-            if not self._limits.allow(app.settings.sdkappid, name, self._real_ms()):
-                raise Refused(codes.FREQUENCY_LIMIT)
-            result = await command(app, body)
-            app.journal.write()
+            app = self._authorised(request)
+            result = await self._result(app, request)
         except Refused as refused:
             return _answer({}, refused.code, refused.text)
         return _answer(result, 0, "")
 
-    def _authorised(self, query: Mapping[str, str]) -> App:
+    async def _result(self, app: App, request: web.Request) -> type_body:
+        try:
+            body = _parsed(await request.read())
+        except web.HTTPRequestEntityTooLarge as error:
+            raise Refused(codes.BAD_HTTP_REQUEST) from error
+        name = request.match_info["resource"]
+        command = COMMANDS.get(name)
+        if command is None:
+            raise Refused(codes.BAD_RESOURCE)
+        if not self._limits.allow(app.settings.sdkappid, name, self._real_ms()):
+            raise Refused(codes.FREQUENCY_LIMIT)
+        try:
+            return await command(app, body)
+        finally:
+            await self._commits.written(app)
+
+    def _authorised(self, request: web.Request) -> App:
+        if request.method not in _METHODS:
+            raise Refused(codes.HTTP_PARSE)
+        query = request.query
         sdkappid = query.get("sdkappid", "")
         if not sdkappid:
             raise Refused(codes.SDKAPPID_MISSING)
-        if not sdkappid.isdecimal():
+        if not _SDKAPPID.fullmatch(sdkappid):
             raise Refused(codes.BAD_SDKAPPID)
         app = self._apps.get(int(sdkappid))
         if app is None:
             raise Refused(codes.SDKAPPID_UNKNOWN)
         identifier = query.get("identifier", "")
+        if not is_user_id(identifier):
+            raise Refused(codes.BAD_URL_ACCOUNT)
         code = app.check_usersig(identifier, query.get("usersig", ""))
         if code:
             raise Refused(code)
@@ -79,12 +98,13 @@ class Rest:
 
 async def _account_import(app: App, body: type_body) -> type_body:
     """`im_open_login_svc/account_import`; `Identifier` is the older name of `UserID`."""
-    user_id = body.get("UserID") or body.get("Identifier")
+    user_id = body.get("UserID") or body.get("Identifier") or ""
+    if not isinstance(user_id, str):
+        raise Refused(codes.ACCOUNT_NO_STRING)
     if not is_user_id(user_id):
-        raise Refused(codes.BAD_PARAMETER, codes.TEXTS[codes.BAD_ACCOUNT])
-    code = await app.import_account(str(user_id))
+        raise Refused(codes.BAD_ACCOUNT)
+    code = await app.import_account(user_id)
     if code:
-        app.journal.write()
         raise Refused(code)
     return {}
 
@@ -95,14 +115,12 @@ COMMANDS: Final[Mapping[str, type_command]] = {
 
 
 def _parsed(raw: bytes) -> type_body:
-    """The raw body is JSON whatever the header says; nothing, `{}` and `[]` all mean no parameters."""
-    if not raw.strip():
-        return {}
+    """The raw body is JSON whatever the header says; nothing, `{}`, `[]` and `null` all mean no parameters."""
     try:
-        body = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError) as error:
+        body = msgspec.json.decode(raw.strip() or b"{}")
+    except frames.MALFORMED as error:
         raise Refused(codes.JSON_PARSE) from error
-    if body == []:
+    if not body and (body is None or isinstance(body, list)):
         return {}
     if not isinstance(body, dict):
         raise Refused(codes.JSON_PARSE)

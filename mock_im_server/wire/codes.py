@@ -10,15 +10,17 @@ OK: Final = 0
 
 HTTP_PARSE: Final = 60002
 JSON_PARSE: Final = 60003
+BAD_URL_ACCOUNT: Final = 60004
 BAD_SDKAPPID: Final = 60006
 FREQUENCY_LIMIT: Final = 60007
-UNAVAILABLE: Final = 60008
+BAD_HTTP_REQUEST: Final = 60008
 BAD_RESOURCE: Final = 60009
 ADMIN_NEEDED: Final = 60010
 SDKAPPID_MISSING: Final = 60012
+ACCOUNT_NO_STRING: Final = 60015
 
-BAD_ACCOUNT: Final = 70169
-BAD_PARAMETER: Final = 70402
+BAD_ACCOUNT: Final = 70402
+"""The vendor's "invalid parameter": what it says to a UserID that cannot be one is not documented."""
 
 USERSIG_EXPIRED: Final = 70001
 USERSIG_EMPTY: Final = 70002
@@ -29,20 +31,21 @@ USERSIG_OF_OTHER_APP: Final = 70014
 SDKAPPID_UNKNOWN: Final = 70020
 
 TICKET_INVALID: Final = -10003
-"""The `a2` of a resume does not hold (seen as −10003 after a kick, TIMSDK#586)."""
+"""The `a2` of a resume does not hold (seen as -10003 after a kick, TIMSDK#586)."""
 
 TEXTS: Final = {
     OK: "",
     HTTP_PARSE: "HTTP parse Error",
     JSON_PARSE: "JSON parse error",
+    BAD_URL_ACCOUNT: "the identifier in the request URL is missing or cannot be a UserID",
     BAD_SDKAPPID: "bad SDKAppID",
     FREQUENCY_LIMIT: "REST API call frequency exceeds the limit",
-    UNAVAILABLE: "service timeout or request format error,please check and try again",
+    BAD_HTTP_REQUEST: "service timeout or request format error,please check and try again",
     BAD_RESOURCE: "bad resource in the request URL",
     ADMIN_NEEDED: "this API needs the UserSig of an app admin",
     SDKAPPID_MISSING: "SDKAppID is missing",
+    ACCOUNT_NO_STRING: "body account invalid",
     BAD_ACCOUNT: "UserID must be 1 to 32 bytes of letters, digits, '_' or '-'",
-    BAD_PARAMETER: "invalid parameter",
     USERSIG_EXPIRED: "UserSig expired",
     USERSIG_EMPTY: "UserSig is empty",
     USERSIG_MALFORMED: "UserSig is malformed",

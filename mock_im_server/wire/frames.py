@@ -3,7 +3,7 @@
 What the official web SDK sends and expects was recorded from it; `docs/wire.md` tells the story.
 """
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -15,22 +15,30 @@ HELLO_INTERVAL_S: Final = 120
 TINY_ID_BASE: Final = 1 << 57
 """TinyIds are the dense user numbers above this, as large as the vendor's own."""
 
+INT64_MAX: Final = (1 << 63) - 1
+INT16_MAX: Final = (1 << 15) - 1
+
 _LENGTH_16: Final = 126
 _LENGTH_16_MAX: Final = 0xFFFF
+
+
+# What the journal's columns hold: a number beyond them makes a request malformed.
+_Int64 = Annotated[int, msgspec.Meta(ge=0, le=INT64_MAX)]
+_Int16 = Annotated[int, msgspec.Meta(ge=0, le=INT16_MAX)]
 
 
 class Head(msgspec.Struct):
     """What the server reads of a request's head; the SDK sends more."""
 
     servcmd: str
-    seq: int
-    sdkappid: int = 0
+    seq: _Int64
+    sdkappid: _Int64 = 0
     identifier: str = ""
     usersig: str = ""
     a2: str = ""
     tinyid: str = ""
-    status_instid: int = 0
-    platform: int = 0
+    status_instid: _Int64 = 0
+    platform: _Int16 = 0
 
 
 class Frame(msgspec.Struct):
@@ -40,8 +48,30 @@ class Frame(msgspec.Struct):
     body: msgspec.Raw = msgspec.Raw(b"{}")
 
 
+class _LooseFrame(msgspec.Struct):
+    head: dict[str, Any]
+
+
 decode: Final = msgspec.json.Decoder(Frame).decode
-"""Raises msgspec.DecodeError when the bytes are no request."""
+"""Raises one of MALFORMED when the bytes are no request."""
+_decode_loosely: Final = msgspec.json.Decoder(_LooseFrame).decode
+
+MALFORMED: Final = (ValueError, RecursionError)
+"""msgspec.DecodeError is a ValueError, and so is the error for bytes that are no UTF-8; brackets can nest too deep."""
+
+
+def echoed(data: bytes) -> Head:
+    """What can be saved of a malformed request's head: the client pairs answers by `servcmd` and `seq`."""
+    try:
+        head = _decode_loosely(data).head
+    except MALFORMED:
+        return Head("", 0)
+    servcmd, seq = head.get("servcmd"), head.get("seq")
+    return Head(
+        servcmd if isinstance(servcmd, str) else "",
+        seq if type(seq) is int and 0 <= seq <= INT64_MAX else 0,
+    )
+
 
 _LOGIN_ANSWER: Final = (
     '{"head":{"ver":"v4","servcmd":"im_open_status.wslogin","seq":%d,"sdkappid":%d,"status_instid":%d,"tinyid":"%d"},'

@@ -3,7 +3,9 @@
 import re
 from typing import Final
 
-_USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
+USER_ID_BYTES_MAX: Final = 32
+
+_USER_ID: Final = re.compile(rf"[A-Za-z0-9_-]{{1,{USER_ID_BYTES_MAX}}}", re.ASCII)
 
 
 def is_user_id(text: object) -> bool:

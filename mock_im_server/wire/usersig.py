@@ -6,7 +6,6 @@ values count. The time is passed in.
 """
 
 import zlib
-from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from hashlib import sha256
@@ -74,7 +73,7 @@ def sign(mac: Mac, sdkappid: int, user_id: str, issued_s: int, expire_s: int) ->
     return b2a_base64(packed, newline=False).translate(_TO_URL).decode()
 
 
-def check(mac: Mac, sdkappid: int, user_id: str, usersig: str, now_s: int) -> int:
+def check(mac: Mac, sdkappid: int, user_id: str, usersig: str, now_s: int) -> int:  # noqa: PLR0911 -- one for each code
     """0, or the vendor's code, in the order of the official verifier: app, user, expiry, signature."""
     if not usersig:
         return codes.USERSIG_EMPTY
@@ -107,5 +106,6 @@ def _unpacked(usersig: str) -> _Fields | None:
         text = unpacker.decompress(packed, _JSON_BYTES_MAX)
         # `eof` is false for a cut or an oversized signature.
         return _DECODER.decode(text) if unpacker.eof else None
-    except (UnicodeEncodeError, Base64Error, zlib.error, msgspec.DecodeError):
+    except (ValueError, RecursionError, zlib.error):
+        # ValueError: no ASCII, no base64, no UTF-8, no JSON, or not these fields.
         return None

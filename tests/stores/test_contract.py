@@ -1,0 +1,109 @@
+"""What every store keeps: the same tests for all of them."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_im_server.domain.actions import STALE_EPOCH, Action, Claim, Outcome, Quota
+from mock_im_server.stores.base import Store
+from mock_im_server.stores.memory import MemoryStore
+
+STORES = [MemoryStore]
+ACCOUNTS = Quota("accounts", 3, 70398)
+ACTIVE = Quota("active/1", 2, 72000)
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest) -> Store:
+    made: Store = request.param()
+    return made
+
+
+def login(user: str, epoch: int = 0) -> Action:
+    return Action(epoch, (Claim(ACCOUNTS, user), Claim(ACTIVE, user)))
+
+
+async def test_a_quota_takes_as_many_as_its_limit_and_no_more(store: Store) -> None:
+    actions = [Action(0, (Claim(ACCOUNTS, user),)) for user in "abcd"]
+
+    assert [outcome.code for outcome in await store.apply(actions)] == [0, 0, 0, 70398]
+    assert await store.sizes(["accounts"]) == [3]
+
+
+async def test_a_member_takes_one_place_however_often_it_claims(store: Store) -> None:
+    outcomes = await store.apply([login("a"), login("a")])
+
+    assert [outcome.added for outcome in outcomes] == [0b11, 0]
+    assert outcomes[0].number == outcomes[1].number == 1
+
+
+async def test_an_action_is_applied_whole_or_not_at_all(store: Store) -> None:
+    await store.apply([login("a"), login("b")])
+
+    (outcome,) = await store.apply([login("c")])
+
+    assert outcome == Outcome(seq=3, code=72000, number=0, added=0)
+    assert await store.sizes(["accounts", "active/1"]) == [2, 2]
+
+
+async def test_a_full_quota_still_knows_its_members(store: Store) -> None:
+    await store.apply([login("a"), login("b"), login("c")])
+
+    (outcome,) = await store.apply([login("a")])
+
+    assert outcome.code == 0
+
+
+async def test_refusals_take_numbers_in_the_one_order_too(store: Store) -> None:
+    outcomes = await store.apply([login("a"), login("b"), login("c"), Action(0)])
+
+    assert [outcome.seq for outcome in outcomes] == [1, 2, 3, 4]
+
+
+async def test_an_action_under_an_old_clock_changes_nothing(store: Store) -> None:
+    await store.move_epoch(1)
+
+    stale, fresh = await store.apply([login("a", epoch=0), login("b", epoch=1)])
+
+    assert (stale.code, stale.seq) == (STALE_EPOCH, 0)
+    assert (fresh.code, fresh.seq) == (0, 1)
+    assert await store.sizes(["accounts"]) == [1]
+
+
+async def test_a_set_that_was_never_used_is_empty(store: Store) -> None:
+    assert await store.sizes(["active/9"]) == [0]
+
+
+async def test_of_100_claims_at_once_exactly_the_limit_pass(store: Store) -> None:
+    quota = Quota("rooms", 50, 10036)
+    batches = [store.apply([Action(0, (Claim(quota, f"room{number}"),))]) for number in range(100)]
+
+    outcomes = [outcome for (outcome,) in await asyncio.gather(*batches)]
+
+    assert sum(outcome.code == 0 for outcome in outcomes) == 50
+    assert sorted(outcome.seq for outcome in outcomes) == list(range(1, 101))
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.booleans()), max_size=40))
+def test_a_store_agrees_with_a_brute_force_model(asked: list[tuple[str, bool]]) -> None:
+    accounts: set[str] = set()
+    active: set[str] = set()
+    expected = []
+    for user, is_login in asked:
+        full = len(accounts | {user}) > 3
+        busy = is_login and len(active | {user}) > 2
+        if not full and not busy:
+            accounts.add(user)
+            active |= {user} if is_login else set()
+        expected.append(70398 if full else 72000 if busy else 0)
+
+    async def codes() -> list[int]:
+        store = MemoryStore()
+        actions = [login(user) if is_login else Action(0, (Claim(ACCOUNTS, user),)) for user, is_login in asked]
+        outcomes = await store.apply(actions)
+        assert await store.sizes(["accounts", "active/1"]) == [len(accounts), len(active)]
+        return [outcome.code for outcome in outcomes]
+
+    assert asyncio.run(codes()) == expected
