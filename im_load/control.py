@@ -48,6 +48,9 @@ class Http:
             message = f"{self._where} does not answer: {str(error) or type(error).__name__}"
             raise ServerError(message) from error
 
+    def close(self) -> None:
+        self._connection.close()
+
     def save(self, path: str, target: Path, size: int) -> None:
         """Stream the first `size` bytes of an answer's body into a file. Raises ServerError."""
         try:
@@ -75,6 +78,9 @@ class Control:
     def another(self) -> "Control":
         """A second connection, for another greenlet."""
         return Control(self._control_url, self._token)
+
+    def close(self) -> None:
+        self._http.close()
 
     def version(self) -> dict[str, Any]:
         return dict(self._http.json("GET", "/version"))

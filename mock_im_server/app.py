@@ -62,8 +62,8 @@ def real_ms() -> int:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Running]:
-    """A server from settings, until the block ends. Raises OSError when a port is taken."""
+async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -> AsyncIterator[Running]:
+    """A server from settings, until the block ends. Raises OSError when a port or the data directory is taken."""
     with ExitStack() as stack:
         data_dir = settings.data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mock-im-")))
         stack.enter_context(_sole_use(data_dir))

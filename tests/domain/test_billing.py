@@ -1,32 +1,21 @@
-"""The bill of a month. Golden values are typed by hand from the vendor's price rule."""
-
-from typing import Any
+"""Golden bills, typed by hand, and what holds for every bill."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mock_im_server import catalogue
 from mock_im_server.domain import billing
-from mock_im_server.domain.billing import Overage, PriceBook, Terms
+from mock_im_server.domain.billing import Overage, PriceBook, Terms, cents, lines, overage_line, peak, started_units
 from mock_im_server.domain.calendar import BillingCalendar, day_of, month_days
 
+BOOKS = catalogue.load().price_books
 DAU = Overage(free=10_000, per=10_000, unit_price=14_999_000)
-BOOK = PriceBook(
-    name="2020",
-    currency="USD",
-    plan_fee={"trial": 0, "pro": 14_999_000, "ultimate": 44_999_000},
-    dau=DAU,
-    groups=Overage(free=100_000, per=100_000, unit_price=14_999_000),
-)
-TERMS = Terms(1_400_000_001, "pro", BOOK, BillingCalendar())
-
-
-def a_month(month: str, **dau: int) -> dict[int, int]:
-    return {day: dau.get(f"d{number}", 0) for number, day in enumerate(month_days(month), 1)}
+GROUPS = Overage(free=100_000, per=100_000, unit_price=14_999_000)
 
 
 @pytest.mark.parametrize(
-    ("peak", "units", "cents"),
+    ("peak_dau", "units", "amount_cents"),
     [
         (0, 0, 0),
         (9_999, 0, 0),
@@ -35,70 +24,138 @@ def a_month(month: str, **dau: int) -> dict[int, int]:
         (15_000, 1, 14_999),
         (20_000, 1, 14_999),
         (20_001, 2, 29_998),
+        (25_000, 2, 29_998),
         (32_000, 3, 44_997),
         (100_000, 9, 134_991),
         (1_000_000, 99, 1_484_901),
     ],
 )
-def test_each_started_unit_of_the_excess_is_charged(peak: int, units: int, cents: int) -> None:
-    fee, overage = billing.lines(BOOK, "pro", peak)
-
-    assert fee.amount_cents == 14_999
-    assert (overage.units, overage.amount_cents) == (units, cents)
-
-
-def test_a_trial_stops_instead_of_billing_for_more() -> None:
-    assert [line.item for line in billing.lines(BOOK, "trial", 100)] == ["plan"]
+def test_a_peak_costs_its_started_units(peak_dau: int, units: int, amount_cents: int) -> None:
+    assert DAU == BOOKS["2020"].dau
+    line = overage_line("dau", peak_dau, DAU, started_units(peak_dau, DAU))
+    assert (line.units, line.amount_cents) == (units, amount_cents)
 
 
-@pytest.mark.parametrize(("unit_price", "cents"), [(499, 0), (500, 1), (1_499, 1), (1_500, 2)])
-def test_a_line_is_rounded_half_up_to_cents_once(unit_price: int, cents: int) -> None:
-    assert billing.cents(1, unit_price) == cents
+@pytest.mark.parametrize(
+    ("groups", "units", "amount_cents"),
+    [
+        (99_999, 0, 0),
+        (100_000, 0, 0),
+        (100_001, 1, 14_999),
+        (130_000, 1, 14_999),
+        (200_000, 1, 14_999),
+        (200_001, 2, 29_998),
+        (500_000, 4, 59_996),
+    ],
+)
+def test_groups_cost_their_started_units(groups: int, units: int, amount_cents: int) -> None:
+    assert GROUPS == BOOKS["2020"].groups
+    line = overage_line("groups", groups, GROUPS, started_units(groups, GROUPS))
+    assert (line.units, line.amount_cents) == (units, amount_cents)
 
 
-@given(st.integers(0, 10**8), st.integers(0, 10**5))
-def test_a_higher_peak_never_costs_less(peak: int, more: int) -> None:
-    assert billing.started_units(peak + more, DAU) >= billing.started_units(peak, DAU)
+def test_the_list_of_august_2021_costs_three_times_as_much() -> None:
+    dau = BOOKS["2021-08"].dau
+    assert overage_line("dau", 1_000_000, dau, started_units(1_000_000, dau)).amount_cents == 4_454_901
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**6), st.integers(1, 10**6))
+def test_units_cover_the_excess_and_no_more(quantity: int, free: int, per: int) -> None:
+    units = started_units(quantity, Overage(free, per, 1))
+    assert free + units * per >= quantity
+    assert units == 0 or free + (units - 1) * per < quantity
 
 
 @given(st.integers(0, 10**9))
-def test_units_cover_the_excess_and_not_a_unit_more(peak: int) -> None:
-    units = billing.started_units(peak, DAU)
-
-    assert units * DAU.per >= peak - DAU.free
-    assert not units or (units - 1) * DAU.per < peak - DAU.free
+def test_one_more_user_never_makes_the_bill_smaller(quantity: int) -> None:
+    assert started_units(quantity, DAU) <= started_units(quantity + 1, DAU) <= started_units(quantity, DAU) + 1
 
 
-def test_the_peak_is_the_first_of_the_highest_days() -> None:
-    assert billing.peak({3: 5, 1: 7, 2: 7}) == (1, 7)
+@pytest.mark.parametrize(
+    ("units", "unit_price", "expected"), [(1, 499, 0), (1, 500, 1), (1, 1_499, 1), (3, 500, 2), (0, 14_999_000, 0)]
+)
+def test_a_line_is_rounded_half_up_once(units: int, unit_price: int, expected: int) -> None:
+    assert cents(units, unit_price) == expected
+
+
+@pytest.mark.parametrize(
+    ("daily_dau", "expected"),
+    [
+        ({}, (None, 0)),
+        ({1: 0, 2: 0}, (None, 0)),
+        ({1: 3, 2: 5, 3: 4}, (2, 5)),
+        ({3: 5, 2: 5, 1: 4}, (2, 5)),
+    ],
+)
+def test_the_peak_day_is_the_first_with_the_most_users(
+    daily_dau: dict[int, int], expected: tuple[int | None, int]
+) -> None:
+    assert peak(daily_dau) == expected
+
+
+@pytest.mark.parametrize(
+    ("plan", "items", "total_cents"),
+    [
+        ("trial", ["plan"], 0),
+        ("pro", ["plan", "dau"], 14_999 + 14_999),
+        ("ultimate", ["plan", "dau"], 44_999 + 14_999),
+    ],
+)
+def test_a_bill_is_the_plans_fee_and_the_overage(plan: str, items: list[str], total_cents: int) -> None:
+    rows = lines(BOOKS["2020"], plan, 10_001)
+    assert [row.item for row in rows] == items
+    assert sum(row.amount_cents for row in rows) == total_cents
+
+
+def terms(book: PriceBook = BOOKS["2020"], *, charge_day: int = 3) -> Terms:
+    return Terms(1_400_000_001, "pro", book, BillingCalendar(), charge_day)
+
+
+def october(peak_dau: int) -> dict[int, int]:
+    return {day: peak_dau if day == day_of("2026-10-16") else 8_000 for day in month_days("2026-10")}
+
+
+def test_a_month_of_a_million_users_is_stated_to_the_cent() -> None:
+    statement = billing.statement(terms(), "2026-10", october(1_000_000))
+    assert statement["peak_day"] == "2026-10-16"
+    assert statement["peak_dau"] == 1_000_000
+    assert statement["lines"][1] == {
+        "item": "dau",
+        "quantity": 1_000_000,
+        "free": 10_000,
+        "per": 10_000,
+        "units": 99,
+        "unit_price": 14_999_000,
+        "amount_cents": 1_484_901,
+    }
+    assert statement["total_cents"] == 1_499_900
+    assert statement["closed_at_ms"] == 1_793_462_400_000  # 2026-11-01T00:00+08:00
+    assert (statement["charged_on"], statement["charged_at_ms"]) == (None, None)
+    assert statement["daily_dau"][0] == {"day": "2026-10-01", "dau": 8_000}
+    assert len(statement["daily_dau"]) == 31
 
 
 def test_a_month_without_logins_has_no_peak_day() -> None:
-    assert billing.peak(a_month("2026-02")) == (None, 0)
+    assert billing.statement(terms(), "2027-02", dict.fromkeys(month_days("2027-02"), 0))["peak_day"] is None
 
 
-def statement_of(month: str, **dau: int) -> dict[str, Any]:
-    return billing.charged(TERMS, billing.statement(TERMS, month, a_month(month, **dau)))
+@pytest.mark.parametrize(
+    ("month", "charge_day", "charged_on"),
+    [("2026-10", 3, "2026-11-03"), ("2026-12", 3, "2027-01-03"), ("2028-02", 1, "2028-03-01")],
+)
+def test_the_charge_falls_on_its_day_of_the_next_month(month: str, charge_day: int, charged_on: str) -> None:
+    chosen = terms(charge_day=charge_day)
+    charged = billing.charged(chosen, billing.statement(chosen, month, {}))
+    assert charged["charged_on"] == charged_on
+    assert charged["charged_at_ms"] == BillingCalendar().start_ms(day_of(charged_on))
 
 
-def test_a_statement_says_what_is_billed_for_and_when() -> None:
-    statement = statement_of("2026-10", d16=1_000_000, d17=9_000)
-
-    assert statement["peak_day"] == "2026-10-16"
-    assert statement["total_cents"] == 1_499_900
-    assert statement["charged_on"] == "2026-11-03"
-    assert statement["closed_at_ms"] == 1_793_462_400_000
-    assert statement["charged_at_ms"] == 1_793_635_200_000
+def test_a_month_closes_before_it_is_charged() -> None:
+    closes = billing.next_event(terms(), "2026-10", is_closed=False)
+    charges = billing.next_event(terms(), "2026-10", is_closed=True)
+    assert (closes, charges) == (1_793_462_400_000, 1_793_635_200_000)
 
 
-@pytest.mark.parametrize(("month", "day"), [("2026-12", "2027-01-03"), ("2028-02", "2028-03-03")])
-def test_a_month_is_charged_on_the_third_of_the_next(month: str, day: str) -> None:
-    assert statement_of(month)["charged_on"] == day
-
-
-def test_closing_comes_before_charging() -> None:
-    closes = billing.next_event(TERMS, "2026-10", is_closed=False)
-    charges = billing.next_event(TERMS, "2026-10", is_closed=True)
-
-    assert charges - closes == 2 * 86_400_000
-    assert TERMS.calendar.day(closes) == day_of("2026-11-01")
+@pytest.mark.parametrize(("month", "after"), [("2026-10", "2026-11"), ("2026-12", "2027-01")])
+def test_months_follow_each_other(month: str, after: str) -> None:
+    assert billing.next_month(month) == after

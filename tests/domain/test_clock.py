@@ -1,45 +1,57 @@
-"""The clock of an app: forward only."""
+"""An app's clock: real or set by hand, forward only."""
 
 import pytest
 
 from mock_im_server.domain.clock import LATEST_MS, Clock, ClockRefusedError
 
 
-def test_a_fixed_clock_stands_still() -> None:
-    assert Clock(fixed_ms=5).now_ms(real_ms=1_000) == 5
+def test_a_fixed_clock_stands_still_while_real_time_runs() -> None:
+    clock = Clock(fixed_ms=1_000)
+    assert [clock.now_ms(real_ms) for real_ms in (5_000, 6_000)] == [1_000, 1_000]
 
 
-def test_a_clock_without_a_fixed_time_follows_real_time() -> None:
-    assert Clock().now_ms(real_ms=1_000) == 1_000
-
-
-def test_real_time_that_is_set_back_does_not_carry_an_app_into_its_past() -> None:
+def test_a_real_clock_follows_real_time() -> None:
     clock = Clock()
-    clock.now_ms(real_ms=1_000)
-
-    assert clock.now_ms(real_ms=900) == 1_000
+    assert [clock.now_ms(real_ms) for real_ms in (5_000, 6_000)] == [5_000, 6_000]
 
 
-def test_a_clock_moves_forward_and_counts_its_moves() -> None:
-    clock = Clock(fixed_ms=5)
-    clock.move_to(7, real_ms=0)
-
-    assert (clock.now_ms(real_ms=0), clock.epoch) == (7, 1)
+def test_a_real_clock_waits_when_the_machine_is_set_back() -> None:
+    clock = Clock()
+    assert [clock.now_ms(real_ms) for real_ms in (5_000, 4_000, 5_001)] == [5_000, 5_000, 5_001]
 
 
-@pytest.mark.parametrize("time_ms", [4, LATEST_MS + 1])
-def test_a_clock_goes_neither_back_nor_beyond_its_end(time_ms: int) -> None:
-    clock = Clock(fixed_ms=5)
-
-    with pytest.raises(ClockRefusedError):
-        clock.move_to(time_ms, real_ms=0)
-    assert (clock.now_ms(real_ms=0), clock.epoch) == (5, 0)
+def test_each_move_begins_an_epoch() -> None:
+    clock = Clock(fixed_ms=1_000)
+    clock.move_to(1_000, real_ms=0)
+    clock.move_to(2_000, real_ms=0)
+    assert (clock.now_ms(0), clock.epoch) == (2_000, 2)
 
 
-def test_a_clock_ahead_of_real_time_cannot_follow_it() -> None:
-    clock = Clock(fixed_ms=2_000)
+def test_a_clock_never_goes_back() -> None:
+    clock = Clock(fixed_ms=1_000)
+    with pytest.raises(ClockRefusedError, match="only moves forward"):
+        clock.move_to(999, real_ms=0)
+    assert (clock.now_ms(0), clock.epoch) == (1_000, 0)
 
-    with pytest.raises(ClockRefusedError):
-        clock.release(real_ms=1_999)
-    clock.release(real_ms=2_000)
-    assert clock.now_ms(real_ms=2_001) == 2_001
+
+@pytest.mark.parametrize(("time_ms", "is_allowed"), [(LATEST_MS, True), (LATEST_MS + 1, False)])
+def test_a_clock_ends_with_the_year_2199(time_ms: int, *, is_allowed: bool) -> None:
+    clock = Clock(fixed_ms=0)
+    if is_allowed:
+        clock.check_move(time_ms, real_ms=0)
+    else:
+        with pytest.raises(ClockRefusedError, match="ends at"):
+            clock.check_move(time_ms, real_ms=0)
+
+
+def test_a_released_clock_follows_real_time_again() -> None:
+    clock = Clock(fixed_ms=1_000)
+    clock.release(real_ms=3_000)
+    assert (clock.now_ms(3_500), clock.fixed_ms, clock.epoch) == (3_500, None, 1)
+
+
+def test_a_clock_ahead_of_real_time_cannot_be_released() -> None:
+    clock = Clock(fixed_ms=1_000)
+    with pytest.raises(ClockRefusedError, match="ahead of real time"):
+        clock.release(real_ms=999)
+    assert clock.fixed_ms == 1_000
