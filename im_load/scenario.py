@@ -47,7 +47,6 @@ class Scenario:
         events.test_start.add_listener(self._on_test_start)
         events.spawning_complete.add_listener(self._on_spawning_complete)
         events.test_stopping.add_listener(self._on_test_stopping)
-        events.quitting.add_listener(self._on_quitting)
         events.quit.add_listener(self._on_quit)
         return self
 
@@ -72,6 +71,8 @@ class Scenario:
             self._listen_as_conductor(environment)
         if not isinstance(runner, MasterRunner):
             self._listen_as_worker(environment)
+        # Listeners of this event run last come first: a worker must not be signed off before it has left in order.
+        environment.events.quitting.add_listener(self._on_quitting)
         gevent.signal_handler(signal.SIGINT, self._on_ctrl_c)
 
     def _on_ctrl_c(self) -> None:

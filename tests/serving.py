@@ -40,7 +40,7 @@ def a_usersig(
     return usersig.sign(usersig.mac_of(key), sdkappid, user_id, issued_s, expire_s)
 
 
-def some_settings(
+def some_settings(  # noqa: PLR0913 -- each test names the one that it is about
     *,
     plan: str = "pro",
     start: str | None = "2026-10-01",

@@ -1,70 +1,113 @@
-"""A server that was killed comes back with everything that it has acknowledged."""
+"""The state of an app, folded from its journal, is the state that the app had."""
 
-import json
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from im_load.control import Control
-from im_load.trunk import Trunk
-from mock_im_server.settings import DEMO_APP
-from mock_im_server.wire import usersig
+from mock_im_server import journal as log
+from mock_im_server.domain.plans import ACCOUNTS, ADMINS
+from mock_im_server.recovery import Folded, fold
+from tests.serving import REAL_MS, a_server, at_ms, identity, some_settings
 
-MAC = usersig.mac_of(DEMO_APP.key)
-START = ["--port", "0", "--start", "2026-10-01"]
-
-
-def started(data_dir: Path) -> tuple[subprocess.Popen[str], dict[str, str]]:
-    command = [sys.executable, "-m", "mock_im_server", *START, "--data-dir", str(data_dir)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    return process, json.loads(process.stdout.readline())
+UNSTABLE = {"online", "journal_rows"}
+"""Sessions end with the process; a restart adds no row."""
 
 
-def frame(user: int) -> bytes:
-    user_id = f"u{user}"
-    signature = usersig.sign(MAC, DEMO_APP.sdkappid, user_id, int(time.time()) - 60, 3_600)
-    head = {
-        "servcmd": "im_open_status.wslogin",
-        "seq": user,
-        "sdkappid": DEMO_APP.sdkappid,
-        "status_instid": 1,
-        "identifier": user_id,
-        "usersig": signature,
-    }
-    return json.dumps({"head": head, "body": {}}).encode()
+def test_nothing_folds_to_nothing() -> None:
+    assert fold([]) == Folded()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("pause_s", [0.0, 0.003, 0.02])
-def test_nothing_acknowledged_is_lost_when_a_server_is_killed(tmp_path: Path, pause_s: float) -> None:
-    process, ready = started(tmp_path)
-    trunk = Trunk(ready["gateway_url"], "0" * 32, DEMO_APP.sdkappid)
-    trunk.open()
-    trunk.send([frame(user) for user in range(1, 2_001)])
-    acknowledged: set[int] = set()
+async def test_a_restart_finds_counts_clock_statements_and_numbers_again(tmp_path: Path) -> None:
+    settings = some_settings(data_dir=tmp_path)
+    async with a_server(settings) as server:
+        async with server.connected("kr") as wire, server.connected() as other:
+            for number in range(20):
+                await wire.login(f"user{number}", status_instid=number + 1)
+            await wire.login("user1", usersig="bad", status_instid=1)
+            await server.import_account("imported")
+            await server.move_clock(at_ms("2026-10-31", "23:59:59"))
+            await other.login("user3")
+            await other.login("new-one")
+            await server.move_clock(at_ms("2026-11-04"))
+            await other.login("user3")
+        before = await server.status()
+        statement = await server.statement("2026-10")
 
-    def note(_trunk: Trunk, messages: list[bytes]) -> None:
-        acknowledged.update(json.loads(message)["head"]["seq"] for message in messages)
-        time.sleep(pause_s)
-        process.kill()
+    async with a_server(settings) as server:
+        after = await server.status()
+        assert {key: after[key] for key in after if key not in UNSTABLE} == {
+            key: before[key] for key in before if key not in UNSTABLE
+        }
+        assert after["online"] == 0
+        assert (after["accounts"], after["logins"], after["dau"]) == (22, 23, 1)
+        assert await server.statement("2026-10") == statement
+        async with server.connected() as wire:
+            assert (await wire.login("user3"))["TinyId"] == str((1 << 57) + 4)
+            await wire.login("user3-new")
+        assert (await server.status())["accounts"] == 23
 
-    trunk.read(note)
-    process.communicate()
 
-    process, ready = started(tmp_path)
-    control = Control(ready["control_url"], ready["control_token"])
-    status = control.status(DEMO_APP.sdkappid)
-    journal = control.save_journal(DEMO_APP.sdkappid, tmp_path / "fetched")
-    control.close()
-    process.terminate()
-    process.communicate()
+async def test_a_ticket_holds_after_a_restart_and_counts_no_login(tmp_path: Path) -> None:
+    settings = some_settings(data_dir=tmp_path)
+    async with a_server(settings) as server, server.connected() as wire:
+        login = await wire.login("alice")
+    async with a_server(settings) as server:
+        await server.move_clock(at_ms("2026-10-02"))
+        async with server.connected(instance_id=wire.instance_id) as again:
+            resumed = await again.ask("im_open_status.wslogin", **identity(login))
+            assert (resumed["ErrorCode"], resumed["TinyId"]) == (0, login["TinyId"])
+            status = await server.status()
+        assert (status["dau"], status["online"], status["logins"]) == (0, 1, 1)
 
-    assert 0 < len(acknowledged) <= status["dau"] <= 2_000
-    assert status["accounts"] == status["dau"]
-    assert journal["rows"] == journal["last_seq"]
-    assert status["is_clock_fixed"]
-    assert status["month"] == "2026-10"
+
+async def test_real_time_goes_on_where_it_was_and_never_back(tmp_path: Path) -> None:
+    settings = some_settings(data_dir=tmp_path, start=None)
+    async with a_server(settings, real_ms=lambda: REAL_MS) as server, server.connected() as wire:
+        await wire.login("alice")
+    async with a_server(settings, real_ms=lambda: REAL_MS - 5_000) as server:
+        assert (await server.status())["now_ms"] == REAL_MS
+
+
+async def test_the_admin_is_found_again_beside_the_accounts(tmp_path: Path) -> None:
+    settings = some_settings(data_dir=tmp_path, plan="trial")
+    async with a_server(settings) as server, server.connected() as wire:
+        await wire.login("administrator")
+        await wire.login("alice")
+    folded = fold(log.read(tmp_path / "1400000001" / "journal").batches)
+    assert folded.numbers == {"administrator": 1, "alice": 2}
+    assert (list(folded.sets[ADMINS]), list(folded.sets[ACCOUNTS])) == ([1], [2])
+
+
+async def test_an_app_whose_making_was_cut_short_is_made_anew(tmp_path: Path) -> None:
+    settings = some_settings(data_dir=tmp_path)
+    async with a_server(settings) as server:
+        await server.import_account("alice")
+    (tmp_path / "1400000001" / "app.json").unlink()
+    async with a_server(settings) as server:
+        assert (await server.status())["accounts"] == 0
+
+
+async def test_an_app_whose_journal_never_began_is_opened(tmp_path: Path) -> None:
+    settings = some_settings(data_dir=tmp_path)
+    async with a_server(settings) as server:
+        await server.import_account("alice")
+    (journal,) = (tmp_path / "1400000001" / "journal").iterdir()
+    journal.unlink()
+    async with a_server(settings) as server:
+        assert (await server.status())["accounts"] == 0
+
+
+async def test_the_directory_of_a_running_server_is_taken(tmp_path: Path) -> None:
+    settings = some_settings(data_dir=tmp_path)
+    async with a_server(settings):
+        with pytest.raises(OSError, match="in use by another server"):
+            async with a_server(settings):
+                pass
+
+
+async def test_another_key_is_not_taken_for_the_same_app(tmp_path: Path) -> None:
+    async with a_server(some_settings(data_dir=tmp_path, plan="pro")):
+        pass
+    with pytest.raises(ValueError, match="has plan 'pro'"):
+        async with a_server(some_settings(data_dir=tmp_path, plan="trial")):
+            pass

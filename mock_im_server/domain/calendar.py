@@ -5,7 +5,6 @@ days and months and name no time zone; UTC+8 is this project's default and a set
 Integer arithmetic has no daylight-saving or time-zone-database surprises.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -59,11 +58,3 @@ def first_of_next_month(day: int) -> int:
     this = date.fromordinal(_EPOCH + day)
     year, month = divmod(this.year * 12 + this.month, 12)
     return date(year, month + 1, 1).toordinal() - _EPOCH
-
-
-def months_between(first_day: int, last_day: int) -> Iterator[str]:
-    """The months that begin after `first_day` and not after `last_day`."""
-    day = first_of_next_month(first_day)
-    while day <= last_day:
-        yield month_of(day)
-        day = first_of_next_month(day)

@@ -42,7 +42,7 @@ REFUSALS: Final = (70009, 70013)
 Ints = NDArray[np.int64]
 
 
-def a_run(folder: Path, **options: Any) -> Path:  # noqa: ANN401 -- those of a_recording
+def a_run(folder: Path, **options: Any) -> Path:
     """Write the healthy run of `a_recording`."""
     return a_recording(**options).written(folder)
 

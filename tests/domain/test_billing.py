@@ -31,7 +31,7 @@ GROUPS = Overage(free=100_000, per=100_000, unit_price=14_999_000)
     ],
 )
 def test_a_peak_costs_its_started_units(peak_dau: int, units: int, amount_cents: int) -> None:
-    assert DAU == BOOKS["2020"].dau
+    assert BOOKS["2020"].dau == DAU
     line = overage_line("dau", peak_dau, DAU, started_units(peak_dau, DAU))
     assert (line.units, line.amount_cents) == (units, amount_cents)
 
@@ -49,7 +49,7 @@ def test_a_peak_costs_its_started_units(peak_dau: int, units: int, amount_cents:
     ],
 )
 def test_groups_cost_their_started_units(groups: int, units: int, amount_cents: int) -> None:
-    assert GROUPS == BOOKS["2020"].groups
+    assert BOOKS["2020"].groups == GROUPS
     line = overage_line("groups", groups, GROUPS, started_units(groups, GROUPS))
     assert (line.units, line.amount_cents) == (units, amount_cents)
 

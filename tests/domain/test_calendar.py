@@ -1,6 +1,6 @@
 """Billing days and months: midnight in UTC+8, month ends, leap years."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,7 @@ from mock_im_server.domain.calendar import (
     month_of,
 )
 
-UTC = BillingCalendar(offset_ms=0)
+GREENWICH = BillingCalendar(offset_ms=0)
 UTC_PLUS_8 = BillingCalendar()
 MINUS_5_30 = BillingCalendar(offset_ms=-19_800_000)
 
@@ -26,8 +26,8 @@ MINUS_5_30 = BillingCalendar(offset_ms=-19_800_000)
     [
         (UTC_PLUS_8, 1_790_783_999_999, "2026-09-30"),  # 2026-09-30T15:59:59.999Z
         (UTC_PLUS_8, 1_790_784_000_000, "2026-10-01"),  # 2026-09-30T16:00:00.000Z
-        (UTC, 1_790_784_000_000, "2026-09-30"),
-        (UTC, 1_790_812_800_000, "2026-10-01"),
+        (GREENWICH, 1_790_784_000_000, "2026-09-30"),
+        (GREENWICH, 1_790_812_800_000, "2026-10-01"),
         (MINUS_5_30, 1_790_812_800_000, "2026-09-30"),
         (UTC_PLUS_8, -28_800_001, "1969-12-31"),
     ],
@@ -48,7 +48,7 @@ def test_a_day_begins_at_its_first_millisecond(time_ms: int, offset_ms: int) -> 
 @given(st.datetimes(datetime(1970, 1, 2), datetime(2199, 12, 30)), st.integers(-12, 14))  # noqa: DTZ001 -- the zone is given below
 def test_days_agree_with_the_standard_library(naive: datetime, hours: int) -> None:
     instant = naive.replace(tzinfo=timezone(timedelta(hours=hours)))
-    time_ms = (instant - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(milliseconds=1)
+    time_ms = (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
     day = BillingCalendar(hours * 3_600_000).day(time_ms)
     assert iso_day(day) == naive.date().isoformat()
 
@@ -78,7 +78,7 @@ def test_the_month_after_december_is_january(day: str, expected: str) -> None:
 
 @pytest.mark.parametrize("text", ["2026-13", "2026-00", "26-10", "october", "", "2026-10-01"])
 def test_what_is_no_month_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         month_days(text)
 
 

@@ -2,12 +2,19 @@
 
 import pytest
 
+from mock_im_server import catalogue
 from mock_im_server.domain.actions import Action, Claim, Quota
 from mock_im_server.domain.plans import Plan, active_users, day_quotas, import_of_account, login_of_user
 
 TRIAL = Plan("trial", accounts_max=100, dau_max=100)
 PRO = Plan("pro", accounts_max=None, dau_max=None)
 DAY = 20_727
+
+
+def test_a_trial_has_100_accounts_and_100_dau_and_paid_plans_have_no_cap() -> None:
+    plans = catalogue.load().plans
+    limits = {name: (plan.accounts_max, plan.dau_max) for name, plan in plans.items()}
+    assert limits == {"trial": (100, 100), "pro": (None, None), "ultimate": (None, None)}
 
 
 def test_a_login_claims_an_account_and_then_a_place_among_the_days_active_users() -> None:

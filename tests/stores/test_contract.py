@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_im_server.domain.actions import STALE_EPOCH, Action, Claim, Outcome, Quota
+from mock_im_server.recovery import Folded
 from mock_im_server.stores.base import Store
 from mock_im_server.stores.memory import MemoryStore
 
@@ -107,3 +108,39 @@ def test_a_store_agrees_with_a_brute_force_model(asked: list[tuple[str, bool]]) 
         return [outcome.code for outcome in outcomes]
 
     assert asyncio.run(codes()) == expected
+
+
+@pytest.mark.parametrize(("members", "code"), [(2, 0), (3, 70398), (4, 70398)])
+async def test_a_quota_at_its_limit_and_one_beside_it(store: Store, members: int, code: int) -> None:
+    await store.apply([Action(0, (Claim(ACCOUNTS, f"user{number}"),)) for number in range(members)])
+
+    (outcome,) = await store.apply([Action(0, (Claim(ACCOUNTS, "one-more"),))])
+
+    assert outcome.code == code
+
+
+async def test_numbers_are_dense_and_stay_with_their_user(store: Store) -> None:
+    users = ["a", "b", "a", "c", "b"]
+    outcomes = await store.apply([Action(0, (Claim(Quota("all", None, 1), user),)) for user in users])
+
+    assert [outcome.number for outcome in outcomes] == [1, 2, 1, 3, 2]
+
+
+async def test_a_refused_action_names_a_known_user_by_its_number(store: Store) -> None:
+    await store.apply([Action(0, (Claim(ACCOUNTS, "a"),)), login("b"), login("c")])
+
+    known, unknown = await store.apply([login("a"), login("d")])
+
+    assert (known.code, known.number) == (72000, 1)
+    assert (unknown.code, unknown.number) == (70398, 0)
+
+
+async def test_a_restored_store_goes_on_where_the_journal_ends(store: Store) -> None:
+    await store.restore(Folded(last_seq=7, numbers={"a": 1, "b": 2}, sets={"accounts": [1, 2], "active/1": [2]}))
+
+    first, again, new = await store.apply([login("a"), login("b"), login("c")])
+
+    assert (first.seq, first.number, first.added) == (8, 1, 0b10)
+    assert (again.number, again.added) == (2, 0)
+    assert (new.code, new.number) == (72000, 0)
+    assert await store.sizes(["accounts", "active/1"]) == [2, 2]

@@ -76,7 +76,7 @@ async def test_calls_above_the_limit_of_a_second_are_60007() -> None:
 
 
 async def test_the_control_api_needs_its_token(client: Client) -> None:
-    assert (await client.control("GET", f"/apps/{APP}", token="wrong"))[0] == 401  # noqa: S106 -- it is wrong on purpose
+    assert (await client.control("GET", f"/apps/{APP}", token="wrong"))[0] == 401
 
 
 async def test_a_clock_that_would_go_back_is_refused(client: Client) -> None:

@@ -5,6 +5,8 @@ import json
 import zlib
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from TLSSigAPIv2 import TLSSigAPIv2
 
 from mock_im_server.wire import usersig
@@ -97,3 +99,64 @@ def test_the_key_is_its_text_and_may_be_longer_than_a_block() -> None:
     key = "k" * 100
 
     assert checked(usersig.sign(usersig.mac_of(key), APP, USER, ISSUED, 9), key=key) == 0
+
+
+def test_the_official_generator_would_have_signed_the_same() -> None:
+    fields = unpacked(usersig.sign(MAC, APP, USER, ISSUED, 86_400))
+    official = TLSSigAPIv2(APP, KEY)._TLSSigAPIv2__hmacsha256(USER, ISSUED, 86_400)
+
+    assert fields == {
+        "TLS.ver": "2.0",
+        "TLS.identifier": USER,
+        "TLS.sdkappid": APP,
+        "TLS.expire": 86_400,
+        "TLS.time": ISSUED,
+        "TLS.sig": official.decode(),
+    }
+
+
+@pytest.mark.parametrize("userbuf", [b"", b"abc", bytes(range(256))])
+def test_a_userbuf_is_signed_with_the_rest(userbuf: bytes) -> None:
+    signature = TLSSigAPIv2(APP, KEY).gen_sig_with_userbuf(USER, 86_400, userbuf)
+    fields = unpacked(signature)
+    assert isinstance(fields["TLS.time"], int)
+
+    assert checked(signature, now_s=fields["TLS.time"]) == 0
+    assert checked(packed(fields | {"TLS.userbuf": "eA=="}), now_s=fields["TLS.time"]) == 70009
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"TLS.time": 1.5},
+        {"TLS.expire": "86400"},
+        {"TLS.sdkappid": str(APP)},
+        {"TLS.sig": None},
+        {"TLS.identifier": 7},
+    ],
+)
+def test_fields_of_another_type_are_malformed(fields: dict[str, object]) -> None:
+    good = unpacked(usersig.sign(MAC, APP, USER, ISSUED, 86_400))
+
+    assert checked(packed(good | fields)) == 70003
+
+
+@given(st.text() | st.binary().map(lambda data: base64.b64encode(zlib.compress(data)).decode()))
+@example(packed("[" * 4_000))
+@example(base64.b64encode(zlib.compress(b"[" * 4_000)).decode())
+@example(base64.b64encode(zlib.compress(b'{"TLS.identifier":"\xff"}')).decode())
+def test_no_text_is_more_than_malformed(signature: str) -> None:
+    assert checked(signature) in {70002, 70003}
+
+
+@given(
+    st.from_regex(r"[A-Za-z0-9_-]{1,32}", fullmatch=True),
+    st.integers(1, 2**32 - 1),
+    st.integers(0, 2**33),
+    st.integers(0, 2**31),
+    st.text(min_size=1, max_size=200).filter(str.isprintable),
+)
+def test_what_is_signed_holds(user: str, app: int, issued_s: int, expire_s: int, key: str) -> None:
+    signature = usersig.sign(usersig.mac_of(key), app, user, issued_s, expire_s)
+
+    assert checked(signature, now_s=issued_s, app=app, user=user, key=key) == 0
