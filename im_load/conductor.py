@@ -1,7 +1,7 @@
 """Conducts a run: makes the app, moves its clock, tells the workers when to play, and brings everything home.
 
-Runs once, beside Locust's master or local runner. Whatever goes wrong becomes a problem in the manifest, and a run with a
-problem is invalid: it is never reported as passed.
+Runs once, beside Locust's master or local runner. Whatever goes wrong becomes a problem in the manifest, and a run with
+a problem is invalid: it is never reported as passed.
 """
 
 import shutil
@@ -140,7 +140,7 @@ class Conductor:
 
     @property
     def is_finished(self) -> bool:
-        return self._over.is_set()
+        return bool(self._over.is_set())
 
     # --- the run ----------------------------------------------------------------------------------
 
@@ -193,7 +193,8 @@ class Conductor:
         self._directory.write_json(run_files.PLAN, content)
         self._assign(app["key"], drivers)
         self._say(
-            f"{len(self._plan)} days of {options.month}, {self._arrivals:,} logins, peak DAU {max(options.daily_dau):,}, "
+            f"{len(self._plan)} days of {options.month}, {self._arrivals:,} logins, "
+            f"peak DAU {max(options.daily_dau):,}, "
             f"{drivers} driver{'s' if drivers > 1 else ''} at {options.rate:,.0f}/s, about "
             f"{self._arrivals / options.rate:,.0f} s · {self._directory.path}"
         )
@@ -238,6 +239,7 @@ class Conductor:
         )
         self._workers = sorted({worker for workers in self._ready.values() for worker in workers})
         world = population.world()
+        zero_ns = time.monotonic_ns()
         common = {
             "plan": plan.options_json(self._plan.options),
             "sdkappid": self._sdkappid,
@@ -248,7 +250,7 @@ class Conductor:
             "day_starts_ms": [self._day_start_ms(index) for index in range(len(self._plan))],
             "rate": self._options.rate,
             "connections": self._options.connections,
-            "zero_ns": time.monotonic_ns(),
+            "zero_ns": zero_ns,
             "drivers": drivers,
         }
         first = 0
@@ -258,7 +260,7 @@ class Conductor:
             first += count
             assignment = Assignment(**common, shares=shares)
             self._send("im_assign", asdict(assignment), client_id)
-        self._zero_ns = common["zero_ns"]
+        self._zero_ns = zero_ns
         self._await_acknowledged("assign")
 
     def _play_day(self, index: int) -> None:
@@ -442,7 +444,8 @@ class Conductor:
 
     def _day_start_ms(self, index: int) -> int:
         days = self._options.dates[0].toordinal() - datetime(1970, 1, 1, tzinfo=UTC).toordinal()
-        return (days + index) * plan.DAY_MS - self._offset_ms
+        start_ms: int = (days + index) * plan.DAY_MS - self._offset_ms
+        return start_ms
 
     def _note_spike(self, index: int, duration_s: float) -> None:
         logins = len(self._plan.day(index))

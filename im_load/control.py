@@ -108,7 +108,7 @@ class Control:
 
 
 def nearest_points(url: str, countries: tuple[str, ...]) -> list[str]:
-    """The nearest access point's code for each country, asked once a place; "" everywhere if a server has no dispatch."""
+    """The nearest access point's code for each country, asked once a place; all "" where a server has no dispatch."""
     http = Http(url)
     points: list[str] = []
     for country in countries:

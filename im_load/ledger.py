@@ -1,7 +1,7 @@
 """The ledger: one row for each request of the plan, kept by the worker that sent it, as an Arrow stream.
 
-Rows are gathered as small tuples while the load runs; what the plan knows of an arrival is added column by column when a
-batch is written, so that an answer costs the driver well under a microsecond here.
+Rows are gathered as small tuples while the load runs; what the plan knows of an arrival is added column by column when
+a batch is written, so that an answer costs the driver well under a microsecond here.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -41,7 +41,7 @@ ROW: Final = (
 class DayColumns:
     """What the plan says of a day's arrivals, ready for the ledger."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- a day's plan and what places it in the run
         self,
         day: DayPlan,
         *,

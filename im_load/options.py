@@ -29,7 +29,7 @@ VENDOR_HOSTS: Final = (
     "myqcloud.com",
     "qcloud.com",
 )
-"""Domains of the vendor's real service, where a login costs real money (REST overview 1047/34620, firewall page 78627)."""
+"""Domains of the vendor's real service, where a login costs money (REST overview 1047/34620, firewall page 78627)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +164,13 @@ def _host(text: str | None, *, allowed: bool) -> str | None:
     name = parts.hostname or ""
     if parts.scheme not in ("http", "https") or not name:
         raise WrongInputError(f"--host {text!r}: an address like http://127.0.0.1:18080 is needed")
-    if any(name == domain or name.endswith(f".{domain}") for domain in VENDOR_HOSTS):
-        if not allowed:
-            message = (
-                f"--host {name} is the vendor's real service: this run would be billed for real; "
-                "add --real-host-costs-money if that is what you want"
-            )
-            raise WrongInputError(message)
+    is_vendors = any(name == domain or name.endswith(f".{domain}") for domain in VENDOR_HOSTS)
+    if is_vendors and not allowed:
+        message = (
+            f"--host {name} is the vendor's real service: this run would be billed for real; "
+            "add --real-host-costs-money if that is what you want"
+        )
+        raise WrongInputError(message)
     if parts.scheme == "https":
         raise WrongInputError(f"--host {text}: TLS is not supported yet, use http://")
     return f"http://{parts.netloc}"

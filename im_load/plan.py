@@ -1,7 +1,7 @@
 """The plan of a run: who logs in when, from where, on which device, and what is to come of it.
 
-A pure function of its options and the seed. A day's plan is computed on its own, so that every worker can make its share,
-and it is the same for any number of workers.
+A pure function of its options and the seed. A day's plan is computed on its own, so that every worker can make its
+share, and it is the same for any number of workers.
 """
 
 from collections import Counter
@@ -218,7 +218,8 @@ class Plan:
         hours = np.searchsorted(edges, drawn.astype(np.int64), side="right")
         rest = (self._numbers(_TIME_REST, index, users) % np.uint64(HOUR_MS)).astype(np.int64)
         times = hours * HOUR_MS + rest
-        return np.clip(times, SECOND_MS, DAY_MS - SECOND_MS - 1).astype(np.int32)
+        ordinary: NDArray[np.int32] = np.clip(times, SECOND_MS, DAY_MS - SECOND_MS - 1).astype(np.int32)
+        return ordinary
 
     def _later_times(self, index: int, users: NDArray[np.int64], first: NDArray[np.int32]) -> NDArray[np.int32]:
         left = (DAY_MS - SECOND_MS - first).astype(np.uint64)

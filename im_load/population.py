@@ -1,4 +1,4 @@
-"""Who the simulated users are: UserIDs, countries and devices, each a pure function of the seed and the user's index."""
+"""Who the simulated users are: UserIDs, countries and devices, pure functions of the seed and the user's index."""
 
 import csv
 from dataclasses import dataclass
@@ -38,8 +38,7 @@ class World:
 def world() -> World:
     """The countries of the server's data file: data, so that both sides speak of the same places."""
     source = files("mock_im_server").joinpath("data/countries.csv")
-    with source.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = list(csv.DictReader(source.read_text(encoding="utf-8").splitlines()))
     shares = np.array([int(row["users_share_ppm"]) for row in rows], dtype=np.int64)
     return World(tuple(row["country"] for row in rows), shares)
 

@@ -1,11 +1,14 @@
-"""Puts a scenario into Locust: options, events, messages, exit codes. The one module that knows Locust, with `driver`."""
+"""Puts a scenario into Locust: options, events, messages, exit codes. With `driver`, all that knows Locust."""
 
 import gc
 import logging
+import os
 import signal
+import socket
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any, Final, NoReturn
 
 import gevent
@@ -13,6 +16,7 @@ import psutil
 from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
+from locust.exception import RPCServerError
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from im_load import options as checking
@@ -57,6 +61,11 @@ class Scenario:
         parser.error = lambda message: _exit_with(f"{message} (see --help)")  # type: ignore[method-assign]
         # Locust's table of every two seconds would run over the progress line; the summary at the end stays.
         parser.set_defaults(only_summary=True)
+        if os.environ.get("LOCUST_PROCESSES") or any(word.startswith("--processes") for word in sys.argv):
+            # Master and workers of one machine are forked with these: two runs side by side do not meet on port 5557.
+            port = _free_port()
+            parser.set_defaults(master_port=port, master_bind_port=port)
+        sys.excepthook = _on_error
 
     def _on_init(self, environment: Environment, runner: Any, **_: Any) -> None:
         self._environment = environment
@@ -66,6 +75,8 @@ class Scenario:
         if isinstance(runner, WorkerRunner):
             # Locust lets every worker print its own, empty list where the master's JSON belongs.
             parsed.json, parsed.json_file = False, None
+            if parsed.processes:
+                gevent.spawn(_end_with_parent, os.getppid())
         else:
             self._prepare(parsed)
             self._listen_as_conductor(environment)
@@ -199,7 +210,7 @@ class Scenario:
                 context={},
             )
 
-        self.worker = worker = Worker(runner.worker_index, lambda name, data: runner.send_message(name, data), sample)
+        self.worker = worker = Worker(runner.worker_index, runner.send_message, sample)
 
         def report() -> None:
             while self.worker is worker:
@@ -261,7 +272,7 @@ def add_common_options(parser: LocustArgumentParser) -> None:
         type=str,
         default="shared",
         choices=checking.CONNECTIONS,
-        help="shared: one trunk to each access point carries many sessions; per-user: a connection for each login (shared)",
+        help="shared: one trunk to each access point carries many sessions; per-user: one for each login (shared)",
     )
     add(
         "--rate",
@@ -298,7 +309,7 @@ def _sender(environment: Environment) -> Callable[[str, dict[str, Any], str | No
     return runner.send_message
 
 
-def _drain(worker: Worker, runner: Any) -> None:  # noqa: ANN401 -- one of Locust's runners
+def _drain(worker: Worker, runner: Any) -> None:
     """Samples first, totals last: on one channel, so that the conductor has all of Locust's samples with the totals.
 
     Locust itself sends samples every three seconds and drops the last ones when a run ends sooner.
@@ -318,6 +329,27 @@ def _watch_workers(environment: Environment, conductor: Conductor) -> None:
         gevent.sleep(REPORT_INTERVAL_S)
         alive = {client.id for client in runner.clients.all if client.state != "missing"}
         conductor.on_clients(alive)
+
+
+def _end_with_parent(parent: int) -> None:
+    """Workers that Locust forked end with the process that forked them; by itself Locust lets them play on for a minute."""
+    while os.getppid() == parent:
+        gevent.sleep(REPORT_INTERVAL_S)
+    os._exit(INVALID)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _on_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Locust has no words for a port that is taken."""
+    if isinstance(error, RPCServerError):
+        _exit_with(f"--master-bind-port: {error}")
+    sys.__excepthook__(kind, error, trace)
 
 
 def _end(environment: Environment) -> None:

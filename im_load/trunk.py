@@ -5,6 +5,7 @@ and sockets; knows nothing of plans. gevent, not Locust: tests drive it without 
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -117,10 +118,8 @@ class Trunk:
         """Close as RFC 6455 asks, without waiting for the other side."""
         if self.is_open and self._protocol.state is State.OPEN:
             self._protocol.send_close()
-            try:
+            with suppress(OSError):
                 self._flush()
-            except OSError:
-                pass  # It is being closed anyway.
         self.close()
 
     def close(self) -> None:
@@ -131,7 +130,7 @@ class Trunk:
 
     def _messages(self) -> list[bytes]:
         return [
-            event.data
+            bytes(event.data)
             for event in self._protocol.events_received()
             if isinstance(event, Frame) and event.opcode is Opcode.BINARY
         ]

@@ -172,7 +172,7 @@ class Worker:
         self._drained.set()
 
     def leave(self, timeout_s: float) -> None:
-        """This process has been told to end: ask for the end of the run, and wait until the ledger has been handed over."""
+        """This process has been told to end: ask for the end of the run, and wait until the ledger is handed over."""
         if self._assignment is None or self._drained.is_set():
             return
         self._send("im_failed", {"worker": self.index, "code": "interrupted", "text": INTERRUPTED})
