@@ -16,7 +16,7 @@ import psutil
 from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
-from locust.exception import RPCServerError
+from locust.exception import RPCError
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from im_load import options as checking
@@ -332,7 +332,7 @@ def _watch_workers(environment: Environment, conductor: Conductor) -> None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """Workers that Locust forked end with the process that forked them; by itself Locust lets them play on for a minute."""
+    """Workers that Locust forked end with their parent; Locust by itself lets them play on for a minute."""
     while os.getppid() == parent:
         gevent.sleep(REPORT_INTERVAL_S)
     os._exit(INVALID)
@@ -347,7 +347,7 @@ def _free_port() -> int:
 
 def _on_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Locust has no words for a port that is taken."""
-    if isinstance(error, RPCServerError):
+    if isinstance(error, RPCError):
         _exit_with(f"--master-bind-port: {error}")
     sys.__excepthook__(kind, error, trace)
 

@@ -100,12 +100,12 @@ class Apps(Mapping[int, App]):
         self._check(settings)
         folder = self._folder(settings.sdkappid) / "journal"
         contents = log.read(folder)
+        if not contents.rows:
+            message = f"{folder} holds no journal, but app {settings.sdkappid} had begun one"
+            raise log.JournalDamagedError(message)
         app = self._assembled(settings, Clock())
         app.journal.resume_after(contents.head, contents.rows, contents.last_seq)
-        if contents.rows:
-            await app.restore(recovery.fold(contents.batches))
-        else:
-            await app.open()
+        await app.restore(recovery.fold(contents.batches))
         self._apps[settings.sdkappid] = app
 
     def _assembled(self, settings: AppSettings, clock: Clock) -> App:

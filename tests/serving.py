@@ -160,6 +160,12 @@ class Server:
             text = await response.text()
             return response.status, json.loads(text) if response.content_type == "application/json" else text
 
+    async def page(self, path: str, *, status: int = 200) -> str:
+        """What anybody may fetch."""
+        async with self.http.get(self.running.url + path) as response:
+            assert response.status == status
+            return await response.text()
+
     async def status(self) -> type_json:
         return dict((await self.control("GET", f"/apps/{SDKAPPID}"))[1])
 

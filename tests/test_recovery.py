@@ -6,6 +6,7 @@ import pytest
 
 from mock_im_server import journal as log
 from mock_im_server.domain.plans import ACCOUNTS, ADMINS
+from mock_im_server.journal import JournalDamagedError
 from mock_im_server.recovery import Folded, fold
 from tests.serving import REAL_MS, a_server, at_ms, identity, some_settings
 
@@ -87,14 +88,15 @@ async def test_an_app_whose_making_was_cut_short_is_made_anew(tmp_path: Path) ->
         assert (await server.status())["accounts"] == 0
 
 
-async def test_an_app_whose_journal_never_began_is_opened(tmp_path: Path) -> None:
+async def test_an_app_whose_journal_is_gone_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
     settings = some_settings(data_dir=tmp_path)
     async with a_server(settings) as server:
         await server.import_account("alice")
     (journal,) = (tmp_path / "1400000001" / "journal").iterdir()
     journal.unlink()
-    async with a_server(settings) as server:
-        assert (await server.status())["accounts"] == 0
+    with pytest.raises(JournalDamagedError, match="holds no journal"):
+        async with a_server(settings):
+            pass
 
 
 async def test_the_directory_of_a_running_server_is_taken(tmp_path: Path) -> None:

@@ -1,139 +1,210 @@
-"""The vendor's REST API: envelope and codes."""
+"""The vendor's REST API: its envelope and codes, and what real clients send."""
 
-from typing import Any
+import asyncio
+import json
+import os
 
 import pytest
 
-from tests.transport.conftest import APP, Client, serving, signed
+from mock_im_server.transport.rest import BODY_BYTES_MAX
+from tests.serving import REAL_MS, SDKAPPID, a_server, a_usersig, some_settings
 
 IMPORT = "im_open_login_svc/account_import"
 
 
-@pytest.mark.parametrize(
-    "request_of",
-    [
-        {"body": {"UserID": "alice"}},
-        {"body": {"Identifier": "alice"}},
-        {"body": {"UserID": "alice", "Nick": None, "FaceUrl": ""}},
-        {"raw": b'{"UserID":"alice"}', "headers": {"Content-Type": "application/x-www-form-urlencoded"}},
-        {"raw": b'{"UserID":"alice"}', "method": "GET"},
-    ],
-)
-async def test_an_import_is_taken_as_real_clients_send_it(client: Client, request_of: dict[str, Any]) -> None:
-    answer = await client.rest(IMPORT, **request_of)
-
-    assert answer == {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
-    assert (await client.status())["accounts"] == 1
-    assert (await client.status())["dau"] == 0
+async def test_an_import_answers_the_vendors_envelope_and_counts_no_dau() -> None:
+    async with a_server() as server:
+        answer = await server.rest(IMPORT, {"UserID": "alice", "Nick": "Alice", "FaceUrl": ""})
+        assert answer == {"ActionStatus": "OK", "ErrorInfo": "", "ErrorCode": 0}
+        status = await server.status()
+        assert (status["accounts"], status["dau"], status["logins"]) == (1, 0, 0)
 
 
-async def test_importing_twice_takes_one_place(client: Client) -> None:
-    await client.rest(IMPORT, {"UserID": "alice"})
-    await client.rest(IMPORT, {"UserID": "alice"})
-
-    assert (await client.status())["accounts"] == 1
+async def test_importing_again_succeeds_and_takes_no_further_place() -> None:
+    async with a_server() as server:
+        assert [await server.import_account("alice") for _ in range(3)] == [0, 0, 0]
+        status = await server.status()
+        assert (status["accounts"], status["journal_rows"]) == (1, 2)
 
 
 @pytest.mark.parametrize(
     ("query", "code"),
     [
+        ({"sdkappid": "absent"}, 60012),
         ({"sdkappid": ""}, 60012),
         ({"sdkappid": "x"}, 60006),
+        ({"sdkappid": "-1"}, 60006),
+        ({"sdkappid": "9" * 5_000}, 60006),
+        ({"sdkappid": "٣"}, 60006),
         ({"sdkappid": "7"}, 70020),
-        ({"usersig": ""}, 70002),
+        ({"identifier": "absent"}, 60004),
+        ({"identifier": "not a UserID"}, 60004),
+        ({"usersig": "absent"}, 70002),
         ({"usersig": "rubbish"}, 70003),
-        ({"identifier": "alice", "usersig": signed("alice")}, 60010),
-        ({"identifier": "alice"}, 70013),
+        ({"usersig": a_usersig("administrator", key="another")}, 70009),
+        ({"usersig": a_usersig("administrator", issued_s=0)}, 70001),
+        ({"usersig": a_usersig("administrator", sdkappid=7)}, 70014),
+        ({"usersig": a_usersig("alice")}, 70013),
+        ({"identifier": "alice", "usersig": a_usersig("alice")}, 60010),
     ],
 )
-async def test_a_call_needs_app_and_admin(client: Client, query: dict[str, str], code: int) -> None:
-    answer = await client.rest(IMPORT, {"UserID": "alice"}, query=query)
-
-    assert (answer["ActionStatus"], answer["ErrorCode"]) == ("FAIL", code)
-    assert answer["ErrorInfo"]
-
-
-@pytest.mark.parametrize("raw", [b"{", b'"text"', b"[1]", b"\xff", b"[" * 100_000])
-async def test_a_body_that_is_no_json_object_is_60003(client: Client, raw: bytes) -> None:
-    assert (await client.rest(IMPORT, raw=raw))["ErrorCode"] == 60003
+async def test_a_call_needs_an_app_and_its_admin(query: dict[str, str], code: int) -> None:
+    async with a_server() as server:
+        answer = await server.rest(IMPORT, {"UserID": "alice"}, **query)
+        assert (answer["ActionStatus"], answer["ErrorCode"]) == ("FAIL", code)
+        assert answer["ErrorInfo"]
+        assert (await server.status())["accounts"] == 0
 
 
-@pytest.mark.parametrize("raw", [b"", b"{}", b"[]"])
-async def test_an_empty_body_means_no_parameters(client: Client, raw: bytes) -> None:
-    assert (await client.rest(IMPORT, raw=raw))["ErrorCode"] == 70402
+@pytest.mark.parametrize("random", ["absent", "0", "4294967295", "not-a-number"])
+async def test_random_is_never_required(random: str) -> None:
+    async with a_server() as server:
+        assert (await server.rest(IMPORT, {"UserID": "alice"}, random=random))["ErrorCode"] == 0
 
 
-async def test_an_unknown_command_is_60009(client: Client) -> None:
-    assert (await client.rest("openim/nothing", {}))["ErrorCode"] == 60009
-
-
-async def test_calls_above_the_limit_of_a_second_are_60007() -> None:
-    async with serving(rate_limits=3) as client:
-        codes = [(await client.rest(IMPORT, {"UserID": "a"}))["ErrorCode"] for _ in range(40)]
-
-    assert codes[:3] == [0, 0, 0]
-    assert set(codes) == {0, 60007}
-
-
-async def test_the_control_api_needs_its_token(client: Client) -> None:
-    assert (await client.control("GET", f"/apps/{APP}", token="wrong"))[0] == 401
-
-
-async def test_a_clock_that_would_go_back_is_refused(client: Client) -> None:
-    now_ms = (await client.status())["now_ms"]
-
-    assert await client.move_clock(now_ms - 1) == 409
-    assert (await client.status())["now_ms"] == now_ms
-
-
-async def test_apps_are_made_through_the_control_api_and_do_not_touch_each_other(client: Client) -> None:
-    status, app = await client.control("POST", "/apps", {"plan": "trial", "start": "2026-02-01"})
-    await client.rest(IMPORT, {"UserID": "alice"})
-
-    assert status == 201
-    assert app["month"] == "2026-02"
-    assert (await client.control("GET", f"/apps/{app['sdkappid']}"))[1]["accounts"] == 0
-
-
-@pytest.mark.parametrize("body", [{"plan": "gold"}, {"start": "soon"}, {"nonsense": 1}, {"sdkappid": APP}])
-async def test_an_app_that_cannot_be_is_refused_with_a_line(client: Client, body: dict[str, Any]) -> None:
-    status, text = await client.control("POST", "/apps", body)
-
-    assert status in (400, 409)
-    assert text.strip()
-
-
-async def test_a_reset_app_begins_anew(client: Client) -> None:
-    await client.rest(IMPORT, {"UserID": "alice"})
-
-    await client.control("POST", f"/apps/{APP}/reset", {"start": "2026-03-01"})
-
-    status = await client.status()
-    assert (status["accounts"], status["month"]) == (0, "2026-03")
+async def test_a_usersig_is_checked_again_when_its_second_is_over() -> None:
+    real_ms = REAL_MS
+    async with a_server(real_ms=lambda: real_ms) as server:
+        signature = a_usersig("administrator", expire_s=1)
+        codes = []
+        for _ in range(3):
+            codes.append((await server.rest(IMPORT, {"UserID": "alice"}, usersig=signature))["ErrorCode"])
+            real_ms += 1_000
+        assert codes == [0, 0, 70001]
 
 
 @pytest.mark.parametrize(
-    ("place", "code"), [("country=KR", "kr"), ("country=de", "de"), ("latitude=-33.9&longitude=151.2", "au")]
+    "path", ["", "im_open_login_svc", "openim/nothing", "a/b/c", "im_open_login_svc/account_import/"]
 )
-async def test_dispatch_ranks_the_nearest_point_first(client: Client, place: str, code: str) -> None:
-    async with client.session.get(f"{client.server.url}/dispatch?{place}") as answer:
-        body = await answer.json()
-
-    assert body["points"][0]["code"] == code
-    assert len(body["points"]) == 29
-    distances = [point["distance_km"] for point in body["points"]]
-    assert distances == sorted(distances)
+async def test_a_path_that_names_no_command_is_60009(path: str) -> None:
+    async with a_server() as server:
+        assert (await server.rest(path, {}))["ErrorCode"] == 60009
 
 
-@pytest.mark.parametrize("place", ["", "country=XX", "latitude=91&longitude=0", "latitude=x&longitude=0"])
-async def test_dispatch_says_what_it_cannot_place(client: Client, place: str) -> None:
-    async with client.session.get(f"{client.server.url}/dispatch?{place}") as answer:
-        assert answer.status == 400
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
+async def test_other_methods_are_60002(method: str) -> None:
+    async with a_server() as server:
+        assert (await server.rest(IMPORT, {"UserID": "alice"}, method=method))["ErrorCode"] == 60002
 
 
-async def test_health_and_metrics_need_no_token(client: Client) -> None:
-    for path in ("healthz", "readyz"):
-        async with client.session.get(f"{client.server.url}/{path}") as answer:
-            assert answer.status == 200
-    async with client.session.get(f"{client.server.url}/metrics") as answer:
-        assert f'im_accounts{{sdkappid="{APP}"}} 0.0' in await answer.text()
+async def test_a_head_request_gets_its_head() -> None:
+    async with a_server() as server, server.http.head(f"{server.running.url}/v4/{IMPORT}") as response:
+        assert response.status == 200
+
+
+@pytest.mark.parametrize("data", [b"{", b'"text"', b"[1]", b"7", b"\xff", b'{"UserID":"\xff"}', b"[" * 100_000])
+async def test_a_body_that_is_no_json_object_is_60003(data: bytes) -> None:
+    async with a_server() as server:
+        assert (await server.rest(IMPORT, data=data))["ErrorCode"] == 60003
+
+
+@pytest.mark.parametrize("data", [b"", b" \n", b"{}", b"[]", b"null"])
+async def test_a_body_without_parameters_is_a_body(data: bytes) -> None:
+    async with a_server() as server:
+        # The code of the missing UserID, not of the body.
+        assert (await server.rest(IMPORT, data=data))["ErrorCode"] == 70402
+
+
+async def test_a_body_beyond_the_limit_is_60008() -> None:
+    async with a_server() as server:
+        assert (await server.rest(IMPORT, data=b" " * (BODY_BYTES_MAX + 1)))["ErrorCode"] == 60008
+        assert await server.import_account("alice") == 0
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("content_type", [None, "application/x-www-form-urlencoded", "text/plain", "application/json"])
+async def test_the_body_is_json_whatever_method_and_header_say(method: str, content_type: str | None) -> None:
+    async with a_server() as server:
+        url = f"{server.running.url}/v4/{IMPORT}?usersig={a_usersig('administrator').replace('*', '%2A')}"
+        url += f"&identifier=administrator&sdkappid={SDKAPPID}"
+        skipped = None if content_type else ["Content-Type"]
+        headers = {"Content-Type": content_type} if content_type else {}
+        async with server.http.request(
+            method, url, data=b'{"UserID":"alice"}', headers=headers, skip_auto_headers=skipped
+        ) as response:
+            assert (await response.json())["ErrorCode"] == 0
+
+
+async def test_a_chunked_body_is_read_whole() -> None:
+    async def chunks() -> object:
+        for part in (b'{"Use', b'rID":"ali', b'ce"}'):
+            yield part
+
+    async with a_server() as server:
+        query = f"sdkappid={SDKAPPID}&identifier=administrator&usersig={a_usersig('administrator')}"
+        url = f"{server.running.url}/v4/{IMPORT}?{query}"
+        async with server.http.post(url, data=chunks()) as response:
+            assert (await response.json())["ErrorCode"] == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"Identifier": "alice"}, 0),
+        ({"UserID": "", "Identifier": "alice"}, 0),
+        ({"UserID": None, "Identifier": "alice"}, 0),
+        ({"UserID": "alice", "Nick": None, "Unknown": {"deep": []}}, 0),
+        ({}, 70402),
+        ({"UserID": None}, 70402),
+        ({"UserID": "a" * 33}, 70402),
+        ({"UserID": "ä"}, 70402),
+        ({"UserID": 7}, 60015),
+        ({"UserID": ["alice"]}, 60015),
+    ],
+)
+async def test_what_names_the_account(body: dict[str, object], code: int) -> None:
+    async with a_server() as server:
+        assert (await server.rest(IMPORT, body))["ErrorCode"] == code
+
+
+async def test_the_101st_account_of_a_trial_is_refused() -> None:
+    async with a_server(some_settings(plan="trial")) as server:
+        codes = [await server.import_account(f"user{number}") for number in range(102)]
+        assert codes == [0] * 100 + [70398] * 2
+        assert await server.import_account("administrator") == 0
+
+
+async def test_100_places_are_shared_by_200_imports_at_once() -> None:
+    async with a_server(some_settings(plan="trial")) as server:
+        codes = await asyncio.gather(*[server.import_account(f"user{number}") for number in range(200)])
+        assert sorted(codes) == [0] * 100 + [70398] * 100
+        assert (await server.status())["accounts"] == 100
+
+
+@pytest.mark.parametrize(("rate_limits", "allowed"), [(None, 200), (3, 3)])
+async def test_a_call_above_the_limit_of_its_second_is_60007(rate_limits: int | None, allowed: int) -> None:
+    real_ms = REAL_MS
+    async with a_server(some_settings(rate_limits=rate_limits), real_ms=lambda: real_ms) as server:
+        codes = [await server.import_account("alice") for _ in range(allowed + 2)]
+        assert codes == [0] * allowed + [60007] * 2
+        real_ms += 1_000
+        assert await server.import_account("alice") == 0
+
+
+async def test_what_is_acknowledged_is_in_the_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_server() as server:
+        await asyncio.gather(*[server.import_account(f"user{number}") for number in range(50)])
+        assert server.app.journal.is_written
+        assert server.app.journal.rows == 51
+
+
+async def test_nothing_is_acknowledged_when_the_journal_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    async with a_server() as server:
+        url = f"{server.running.url}/v4/{IMPORT}?sdkappid={SDKAPPID}&identifier=administrator"
+        url += f"&usersig={a_usersig('administrator')}"
+        monkeypatch.setattr(os, "write", full)
+        bodies = [json.dumps({"UserID": f"user{number}"}) for number in range(5)]
+
+        async def status_of(body: str) -> int:
+            async with server.http.post(url, data=body) as response:
+                return response.status
+
+        assert set(await asyncio.gather(*map(status_of, bodies))) == {503}
+        # The server stops: its journal's loss ends `serve`.
+        done, _ = await asyncio.wait(server.running.parts, return_when=asyncio.FIRST_COMPLETED)
+        assert "No space left on device" in str(done.pop().exception())
+        monkeypatch.undo()
+        assert await status_of(bodies[0]) == 503
