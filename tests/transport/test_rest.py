@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from io import BytesIO
 
 import pytest
 
@@ -107,7 +108,10 @@ async def test_a_body_without_parameters_is_a_body(data: bytes) -> None:
 
 async def test_a_body_beyond_the_limit_is_60008() -> None:
     async with a_server() as server:
-        assert (await server.rest(IMPORT, data=b" " * (BODY_BYTES_MAX + 1)))["ErrorCode"] == 60008
+        query = f"sdkappid={SDKAPPID}&identifier=administrator&usersig={a_usersig('administrator')}"
+        url = f"{server.running.url}/v4/{IMPORT}?{query}"
+        async with server.http.post(url, data=BytesIO(b" " * (BODY_BYTES_MAX + 1))) as response:
+            assert (response.status, (await response.json())["ErrorCode"]) == (200, 60008)
         assert await server.import_account("alice") == 0
 
 
