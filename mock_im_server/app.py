@@ -209,7 +209,7 @@ async def _settle(apps: Apps) -> None:
     while True:
         await asyncio.sleep(SETTLE_INTERVAL_S)
         for app in list(apps.values()):
-            await app.settle()
+            await app.settled_ms()
 
 
 def _health(metrics: AppMetrics) -> list[web.RouteDef]:

@@ -105,7 +105,9 @@ class Apps(Mapping[int, App]):
             raise log.JournalDamagedError(message)
         app = self._assembled(settings, Clock())
         app.journal.resume_after(contents.head, contents.rows, contents.last_seq)
-        await app.restore(recovery.fold(contents.batches))
+        state = recovery.fold(contents.batches)
+        app.plan = self._catalogue.plans[state.plan]
+        await app.restore(state)
         self._apps[settings.sdkappid] = app
 
     def _assembled(self, settings: AppSettings, clock: Clock) -> App:

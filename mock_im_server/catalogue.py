@@ -41,7 +41,7 @@ def _toml(path: Path) -> dict[str, Any]:
 
 
 def _plan(name: str, row: Mapping[str, Any]) -> Plan:
-    return Plan(name, accounts_max=row.get("accounts_max"), dau_max=row.get("dau_max"))
+    return Plan(name, **row)
 
 
 def _price_book(row: Mapping[str, Any]) -> PriceBook:

@@ -35,9 +35,28 @@ ROWS_MAX: Final = 65_536
     IMPORT_REFUSED,
     MONTH_CLOSED,
     CHARGED,
-) = range(1, 14)
+    DELETED,
+    DELETE_REFUSED,
+    GROUP_CREATED,
+    CREATE_REFUSED,
+    GROUP_DESTROYED,
+    DESTROY_REFUSED,
+    JOINED,
+    JOIN_REFUSED,
+    LEFT,
+    GROUP_CHANGED,
+    PLAN_CHANGED,
+    TRIAL_OPENED,
+    TRIAL_REFUSED,
+    CALL_STARTED,
+    CALL_REFUSED,
+    CALL_ENDED,
+    KICKED,
+) = range(1, 31)
 
 NOT_COUNTED: Final = -1
+REST_CLIENT_SUFFIX: Final = " rest"
+"""Behind the name of a REST client in the row that gives it a connection's number."""
 
 
 class Row(NamedTuple):

@@ -5,16 +5,29 @@ a journal outlives a change of rules. Connections, and with them sessions, do no
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mock_im_server import journal as log
+from mock_im_server.domain import billing, groups, plans
+from mock_im_server.domain.calendar import DAY_MS
+from mock_im_server.domain.groups import MEMBER, OWNER, Group, Member
 from mock_im_server.domain.plans import ACCOUNTS, ADMIN, ADMINS, active_users
+
+_STATISTICS: Final = {
+    log.LOGGED_IN: "LoginTimes",
+    log.IMPORTED: "RegistUserNumOneDay",
+    log.GROUP_CREATED: "GroupNewGroupNum",
+    log.GROUP_DESTROYED: "GroupDestroyGroupNum",
+    log.JOINED: "GroupJoinGroupTimes",
+    log.LEFT: "GroupQuitGroupTimes",
+}
 
 
 @dataclass(slots=True)
@@ -31,7 +44,19 @@ class Folded:
     epoch: int = 0
     statements: dict[str, dict[str, Any]] = field(default_factory=dict)
     opened_ms: int = 0
+    billing_offset_ms: int = 0
     ticket_salt: str = ""
+    plan: str = ""
+    plan_changed_month: str = ""
+    counters: Counter[str] = field(default_factory=Counter)
+    groups: dict[str, Group] = field(default_factory=dict)
+    groups_made: int = 0
+    clients: dict[str, int] = field(default_factory=dict)
+    """REST clients by the name they give themselves."""
+    generations: Counter[int] = field(default_factory=Counter)
+    kicked_s: dict[str, int] = field(default_factory=dict)
+    statistics: dict[tuple[int, str], int] = field(default_factory=dict)
+    """By billing day and field."""
 
 
 def fold(batches: Sequence[pa.RecordBatch]) -> Folded:
@@ -49,6 +74,10 @@ def fold(batches: Sequence[pa.RecordBatch]) -> Folded:
     _fold_accounts(state, table, kinds, users)
     _fold_days(state, table["counted_day"].to_numpy(), users)
     _fold_events(state, table, kinds)
+    _fold_clients(state, table, kinds)
+    _fold_kicks(state, table, kinds)
+    _fold_statistics(state, table["time_ms"].to_numpy(), kinds)
+    _Groups(state).fold(table, kinds)
     return state
 
 
@@ -60,7 +89,20 @@ def _fold_accounts(state: Folded, table: pa.Table, kinds: np.ndarray, users: np.
     state.numbers = dict(zip(names, numbers.tolist(), strict=True))
     admin = state.numbers.get(ADMIN)
     state.sets[ADMINS] = [] if admin is None else [admin]
+    deleted = kinds == log.DELETED
+    if deleted.any():
+        numbers = _not_deleted(users, registered, deleted)
+        state.generations.update(users[deleted].tolist())
     state.sets[ACCOUNTS] = numbers[numbers != admin].astype(np.uint32) if admin else numbers.astype(np.uint32)
+
+
+def _not_deleted(users: np.ndarray, registered: np.ndarray, deleted: np.ndarray) -> np.ndarray:
+    """Users whose last registration came after their last deletion."""
+    last = np.full(int(users.max()) + 1, 0)
+    rows = np.flatnonzero(registered | deleted)
+    # Later rows overwrite earlier ones of the same user.
+    last[users[rows]] = np.where(registered[rows], 1, 0)
+    return np.flatnonzero(last)
 
 
 def _fold_days(state: Folded, days: np.ndarray, users: np.ndarray) -> None:
@@ -71,7 +113,7 @@ def _fold_days(state: Folded, days: np.ndarray, users: np.ndarray) -> None:
 
 
 def _fold_events(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
-    events = np.isin(kinds, [log.APP_OPENED, log.CLOCK_MOVED, log.MONTH_CLOSED, log.CHARGED])
+    events = np.isin(kinds, [log.APP_OPENED, log.CLOCK_MOVED, log.MONTH_CLOSED, log.CHARGED, log.PLAN_CHANGED])
     rows = table.filter(pa.array(events)).select(["time_ms", "kind", "text"]).to_pylist()
     for row in rows:
         text: Mapping[str, Any] = json.loads(row["text"])
@@ -79,6 +121,10 @@ def _fold_events(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
             state.opened_ms = row["time_ms"]
             state.is_clock_fixed = text["fixed_ms"] is not None
             state.ticket_salt = text["ticket_salt"]
+            state.plan = text["plan"]
+            state.billing_offset_ms = text["billing_offset_ms"]
+        elif row["kind"] == log.PLAN_CHANGED:
+            state.plan, state.plan_changed_month = text["plan"], text["month"]
         elif row["kind"] == log.CLOCK_MOVED:
             state.is_clock_fixed = text["fixed_ms"] is not None
             state.epoch = text["epoch"]
@@ -86,3 +132,153 @@ def _fold_events(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
             state.statements[text["month"]] = dict(text)
         else:
             state.statements[text["month"]] |= text
+
+
+def _fold_clients(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
+    # Of WebSockets the rows name access points; these are gone with the process.
+    rows = table.filter(pa.array(kinds == log.CONNECTED)).select(["connection", "text"])
+    named = rows.filter(pc.ends_with(rows["text"], log.REST_CLIENT_SUFFIX))
+    texts = (text.removesuffix(log.REST_CLIENT_SUFFIX) for text in named["text"].to_pylist())
+    state.clients = dict(zip(texts, named["connection"].to_pylist(), strict=True))
+
+
+def _fold_kicks(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
+    rows = table.filter(pa.array(kinds == log.KICKED)).select(["user", "user_id", "text"]).to_pylist()
+    for row in rows:
+        if row["user_id"] is not None:  # By REST; one that a login kicked keeps its UserSig.
+            state.kicked_s[row["user_id"]] = json.loads(row["text"])["real_s"]
+            state.generations[row["user"]] += 1
+
+
+def _fold_statistics(state: Folded, times_ms: np.ndarray, kinds: np.ndarray) -> None:
+    days = (times_ms + state.billing_offset_ms) // DAY_MS
+    for kind, name in _STATISTICS.items():
+        found, counts = np.unique(days[kinds == kind], return_counts=True)
+        state.statistics |= {(day, name): count for day, count in zip(found.tolist(), counts.tolist(), strict=True)}
+
+
+class _Groups:
+    """Folds what happened to groups, row by row: they are few beside the logins."""
+
+    def __init__(self, state: Folded) -> None:
+        self._state = state
+        self._names = {number: name for name, number in state.numbers.items()}
+        self._sets: defaultdict[str, set[int]] = defaultdict(set)
+        self._fold_row: dict[int, Callable[[int, dict[str, Any]], None]] = {
+            log.GROUP_CREATED: self._created,
+            log.GROUP_DESTROYED: self._destroyed,
+            log.JOINED: self._joined,
+            log.LEFT: self._left,
+            log.GROUP_CHANGED: self._changed,
+            log.DELETED: self._deleted,
+            log.MONTH_CLOSED: self._month_closed,
+        }
+        self._now_s = 0
+
+    def fold(self, table: pa.Table, kinds: np.ndarray) -> None:
+        rows = table.filter(pa.array(np.isin(kinds, list(self._fold_row))))
+        columns = (rows[name].to_pylist() for name in ("kind", "time_ms", "user", "text"))
+        for kind, time_ms, user, text in zip(*columns, strict=True):
+            self._now_s = time_ms // 1_000
+            self._fold_row[kind](user, json.loads(text) if text else {})
+        self._state.sets |= {name: sorted(members) for name, members in self._sets.items() if members}
+
+    def _created(self, owner: int, text: dict[str, Any]) -> None:
+        state, sets = self._state, self._sets
+        group_id, number, members = text["group_id"], text["group"], text["members"]
+        state.groups_made += 1
+        state.numbers[groups.key_of(group_id)] = number
+        names = [self._names[member] for member in members]
+        group = Group(
+            number=number,
+            group_id=group_id,
+            type=text["type"],
+            owner=names[0] if owner else "",
+            created_s=text["created_s"],
+            max_members=text["max_members"],
+            details=text["details"],
+            members={name: Member(role, self._now_s) for name, role in zip(names, text["roles"], strict=True)},
+            last_info_s=self._now_s,
+        )
+        state.groups[group_id] = group
+        sets[groups.GROUPS].add(number)
+        sets[self._of_type(group)].add(number)
+        if owner:
+            sets[plans.owned_groups(group.owner)].add(number)
+        for member, name in zip(members, names, strict=True):
+            self._enter(group, member, name)
+        state.counters[groups.net_new_groups(text["day"])] += 1
+        self._reach_peak(text["month"])
+
+    def _destroyed(self, _user: int, text: dict[str, Any]) -> None:
+        group = self._state.groups.pop(text["group_id"])
+        self._sets[groups.GROUPS].discard(group.number)
+        self._sets[self._of_type(group)].discard(group.number)
+        self._sets[plans.owned_groups(group.owner)].discard(group.number)
+        self._sets.pop(self._members(group), None)
+        for name in group.members:
+            self._sets[self._of_member(group, name)].discard(group.number)
+        self._state.counters[groups.net_new_groups(text["day"])] -= 1
+
+    def _joined(self, user: int, text: dict[str, Any]) -> None:
+        group, name = self._state.groups[text["group_id"]], self._names[user]
+        group.members.setdefault(name, Member(text["role"], self._now_s))
+        self._enter(group, user, name)
+
+    def _left(self, user: int, text: dict[str, Any]) -> None:
+        group = self._state.groups[text["group_id"]]
+        self._go(group, user, self._names[user])
+
+    def _changed(self, _user: int, text: dict[str, Any]) -> None:
+        group = self._state.groups.get(text.get("group_id", ""))
+        if group is None:
+            return
+        group.last_info_s = self._now_s
+        if "owner" in text:
+            new = text["owner"]
+            self._sets[plans.owned_groups(group.owner)].discard(group.number)
+            self._sets[plans.owned_groups(new)].add(group.number)
+            if group.owner in group.members:
+                group.members[group.owner].role = MEMBER
+            group.owner = new
+            group.members[new].role = OWNER
+        else:
+            group.max_members = text["max_members"]
+            group.details |= text["details"]
+
+    def _deleted(self, user: int, _text: dict[str, Any]) -> None:
+        name = self._names[user]
+        for group in [group for group in self._state.groups.values() if name in group.members]:
+            self._go(group, user, name)
+            if group.owner == name:
+                group.owner = ""
+        self._sets.pop(plans.owned_groups(name), None)
+
+    def _month_closed(self, _user: int, text: dict[str, Any]) -> None:
+        # Groups that live on are the next month's first count.
+        self._reach_peak(billing.next_month(text["month"]))
+
+    def _reach_peak(self, month: str) -> None:
+        counter = groups.peak_groups(month)
+        self._state.counters[counter] = max(self._state.counters[counter], len(self._sets[groups.GROUPS]))
+
+    def _enter(self, group: Group, user: int, name: str) -> None:
+        self._sets[self._members(group)].add(user)
+        self._sets[self._of_member(group, name)].add(group.number)
+
+    def _go(self, group: Group, user: int, name: str) -> None:
+        del group.members[name]
+        self._sets[self._members(group)].discard(user)
+        self._sets[self._of_member(group, name)].discard(group.number)
+
+    @staticmethod
+    def _of_type(group: Group) -> str:
+        return groups.LIVE_GROUPS if group.type == groups.LIVE else groups.OTHER_GROUPS
+
+    @staticmethod
+    def _members(group: Group) -> str:
+        return plans.MEMBERS + groups.key_of(group.group_id)
+
+    @staticmethod
+    def _of_member(group: Group, name: str) -> str:
+        return plans.live_groups_of(name) if group.type == groups.LIVE else plans.joined_groups(name)

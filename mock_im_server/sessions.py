@@ -1,11 +1,12 @@
 """Who is online where: the sessions of one app in this process.
 
-A session is a user's device (its instance) on a connection. It lasts until logout, the end of its connection, or the
-next login of the same instance, which replaces it silently. Sessions are not journaled one by one: with the process,
-all connections end.
+A session is a user's device (its instance) on a connection. It lasts until logout, kick, the end of its connection, or
+the next login of the same instance, which replaces it silently. Sessions are not journaled one by one: with the
+process, all connections end.
 """
 
-from typing import Protocol
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
 
 from pyroaring import BitMap
 
@@ -20,58 +21,66 @@ class Connection(Protocol):
     users: BitMap
     """Numbers of the users that have a session here: compact, since a trunk may carry millions."""
 
-    def push(self, message: bytes) -> None:
+    def push(self, *messages: bytes) -> None:
         """Send without waiting; a peer that does not read is cut off."""
 
 
+class Session(NamedTuple):
+    """A user's device and where it is connected; `platform` is the vendor's number."""
+
+    instance: int
+    platform: int
+    connection: Connection
+
+
 class Sessions:
-    """Sessions by user: a flat tuple of (instance, connection) pairs, as nearly every user has one device."""
+    """Sessions by user, the oldest first: a tuple, as nearly every user has one device."""
 
     def __init__(self) -> None:
-        self._pairs: dict[int, tuple[int | Connection, ...]] = {}
+        self._of_user: dict[int, tuple[Session, ...]] = {}
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self._of_user)
 
-    def open(self, user: int, instance: int, connection: Connection) -> None:
-        pairs = self._pairs.get(user)
-        if pairs is None:
-            self._pairs[user] = (instance, connection)
-        else:
-            kept = _without_instance(pairs, instance)
-            self._pairs[user] = (*kept, instance, connection)
-        connection.users.add(user)
+    def open(self, user: int, session: Session, devices_max: int) -> tuple[Session, ...]:
+        """The sessions that must end, as there may be `devices_max` on one platform; mostly none."""
+        others = self._of_user.get(user)
+        session.connection.users.add(user)
+        if others is None:
+            self._of_user[user] = (session,)
+            return ()
+        others = tuple(other for other in others if other.instance != session.instance)
+        alike = [other for other in others if other.platform == session.platform]
+        evicted = tuple(alike[: max(0, len(alike) - devices_max + 1)])
+        self._of_user[user] = (*(other for other in others if other not in evicted), session)
+        return evicted
 
     def close(self, user: int, instance: int) -> bool:
         """Whether there was such a session."""
-        pairs = self._pairs.get(user, ())
-        return self._keep(user, pairs, _without_instance(pairs, instance))
+        sessions = self._of_user.get(user, ())
+        return self._keep(user, sessions, [other for other in sessions if other.instance != instance])
 
-    def close_connection(self, connection: Connection) -> None:
+    def close_user(self, user: int) -> tuple[Session, ...]:
+        """The sessions that have ended."""
+        return self._of_user.pop(user, ())
+
+    def close_connection(self, connection: Connection) -> list[int]:
+        """The users who lost a session."""
+        lost = []
         for user in connection.users:
-            pairs = self._pairs.get(user, ())
-            kept = tuple(
-                part for at in range(0, len(pairs), 2) if pairs[at + 1] is not connection for part in pairs[at : at + 2]
-            )
-            self._keep(user, pairs, kept)
+            sessions = self._of_user.get(user, ())
+            if self._keep(user, sessions, [other for other in sessions if other.connection is not connection]):
+                lost.append(user)
         connection.users.clear()
+        return lost
 
-    def of_user(self, user: int) -> list[tuple[int, Connection]]:
-        pairs = self._pairs.get(user, ())
-        return list(zip(pairs[::2], pairs[1::2], strict=True))  # type: ignore[arg-type]  # pairs alternate
+    def of_user(self, user: int) -> tuple[Session, ...]:
+        return self._of_user.get(user, ())
 
-    def _keep(
-        self,
-        user: int,
-        pairs: tuple[int | Connection, ...],
-        kept: tuple[int | Connection, ...],
-    ) -> bool:
+    def _keep(self, user: int, sessions: tuple[Session, ...], kept: Iterable[Session]) -> bool:
+        kept = tuple(kept)
         if kept:
-            self._pairs[user] = kept
+            self._of_user[user] = kept
         else:
-            self._pairs.pop(user, None)
-        return len(kept) < len(pairs)
-
-
-def _without_instance(pairs: tuple[int | Connection, ...], instance: int) -> tuple[int | Connection, ...]:
-    return tuple(part for at in range(0, len(pairs), 2) if pairs[at] != instance for part in pairs[at : at + 2])
+            self._of_user.pop(user, None)
+        return len(kept) < len(sessions)

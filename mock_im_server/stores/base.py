@@ -22,6 +22,24 @@ class Store(Protocol):
     async def sizes(self, names: Sequence[str]) -> list[int]:
         """How many members each set has; 0 for one that was never used."""
 
+    async def distinct(self, names: Sequence[str]) -> int:
+        """How many members the sets have together, each counted once."""
+
+    async def counters(self, names: Sequence[str]) -> list[int]:
+        """Where counters stand; 0 for one that was never used."""
+
+    async def members(self, name: str) -> list[str]:
+        """Who is in a set, in the order in which they got their numbers."""
+
+    async def holds(self, name: str, members: Sequence[str]) -> list[bool]:
+        """Whether each member is in the set."""
+
+    async def numbers(self, members: Sequence[str]) -> list[int]:
+        """The dense number of each member; 0 for one that never had one."""
+
+    async def names(self, numbers: Sequence[int]) -> list[str]:
+        """The members that have these dense numbers."""
+
     async def restore(self, snapshot: "Snapshot") -> None:
         """Take over what a journal says; only on a fresh store."""
 
@@ -34,8 +52,11 @@ class Snapshot(Protocol):
 
     @property
     def numbers(self) -> Mapping[str, int]:
-        """UserIDs with their dense numbers, from 1."""
+        """Members of sets (UserIDs; groups under their keys) with their dense numbers, from 1 and without a gap."""
 
     @property
     def sets(self) -> Mapping[str, Sequence[int]]:
         """Members of each set, as dense numbers."""
+
+    @property
+    def counters(self) -> Mapping[str, int]: ...

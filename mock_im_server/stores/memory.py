@@ -4,13 +4,15 @@ A UserID gets a dense number once, never reused. A set of a million users is the
 exact size is known; approximate counters would bill the wrong unit.
 """
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 
 from pyroaring import BitMap
 
-from mock_im_server.domain.actions import STALE_EPOCH, Action, Outcome
+from mock_im_server.domain.actions import STALE_EPOCH, Action, Claim, Effects, Outcome
 from mock_im_server.stores.base import Snapshot
+
+_NOBODY = BitMap()
 
 
 class MemoryStore:
@@ -20,7 +22,10 @@ class MemoryStore:
         self._seq = 0
         self._epoch = 0
         self._numbers: dict[str, int] = {}
-        self._sets: defaultdict[str, BitMap] = defaultdict(BitMap)
+        self._members: list[str] = []
+        """The member that has number i + 1."""
+        self._sets: dict[str, BitMap] = {}
+        self._counters: Counter[str] = Counter()
 
     async def apply(self, actions: Sequence[Action]) -> list[Outcome]:
         return [self._applied(action) for action in actions]
@@ -29,37 +34,116 @@ class MemoryStore:
         self._epoch = epoch
 
     async def sizes(self, names: Sequence[str]) -> list[int]:
-        return [len(self._sets[name]) if name in self._sets else 0 for name in names]
+        return [len(self._sets.get(name, _NOBODY)) for name in names]
+
+    async def distinct(self, names: Sequence[str]) -> int:
+        return len(BitMap.union(_NOBODY, *(self._sets.get(name, _NOBODY) for name in names)))
+
+    async def counters(self, names: Sequence[str]) -> list[int]:
+        return [self._counters[name] for name in names]
+
+    async def members(self, name: str) -> list[str]:
+        return [self._members[number - 1] for number in self._sets.get(name, _NOBODY)]
+
+    async def holds(self, name: str, members: Sequence[str]) -> list[bool]:
+        found = self._sets.get(name, _NOBODY)
+        return [self._numbers.get(member, 0) in found for member in members]
+
+    async def numbers(self, members: Sequence[str]) -> list[int]:
+        return [self._numbers.get(member, 0) for member in members]
+
+    async def names(self, numbers: Sequence[int]) -> list[str]:
+        return [self._members[number - 1] for number in numbers]
 
     async def restore(self, snapshot: Snapshot) -> None:
         self._seq = snapshot.last_seq
-        self._numbers.update(snapshot.numbers)
+        self._numbers.update(sorted(snapshot.numbers.items(), key=lambda item: item[1]))
+        self._members += self._numbers
+        self._counters.update(snapshot.counters)
         for name, numbers in snapshot.sets.items():
-            self._sets[name].update(numbers)
+            if len(numbers):
+                self._sets[name] = BitMap(numbers)
 
     def _applied(self, action: Action) -> Outcome:
-        epoch, claims = action
+        epoch, claims, effects = action
         if epoch != self._epoch:
             return Outcome(0, STALE_EPOCH, 0, 0)
         self._seq += 1
-        numbers = self._numbers
-        added = 0
-        bit = 1
-        for quota, member in claims:
-            members = self._sets[quota.name]
-            if numbers.get(member, 0) not in members:
-                if quota.limit is not None and len(members) >= quota.limit:
-                    return Outcome(self._seq, quota.refusal, numbers.get(claims[0][1], 0), 0)
-                added |= bit
-            bit <<= 1
+        code, added = self._refusal(claims, effects)
+        if code:
+            return Outcome(self._seq, code, self._numbers.get(_first_member(action), 0), 0)
         # After this point the action succeeds: nothing has been written before it.
-        number = 0
+        numbers = self._numbers
         for index, (quota, member) in enumerate(claims):
             known = numbers.get(member)
             if known is None:
-                known = numbers[member] = len(numbers) + 1
+                self._members.append(member)
+                known = numbers[member] = len(self._members)
             if added >> index & 1:
-                self._sets[quota.name].add(known)
-            if not index:
-                number = known
-        return Outcome(self._seq, 0, number, added)
+                self._add(quota.name, known)
+        drawn = () if effects is None else self._carry_out(effects)
+        return Outcome(self._seq, 0, numbers.get(_first_member(action), 0), added, drawn)
+
+    def _refusal(self, claims: tuple[Claim, ...], effects: Effects | None) -> tuple[int, int]:
+        """The first condition's code that does not hold, or 0 and a bit for each claim that takes a place."""
+        if effects is not None and (code := self._unmet(effects)):
+            return code, 0
+        numbers, sets = self._numbers, self._sets
+        added = 0
+        bit = 1
+        for quota, member in claims:
+            members = sets.get(quota.name, _NOBODY)
+            if numbers.get(member, 0) not in members:
+                if quota.limit is not None and len(members) >= quota.limit:
+                    return quota.refusal, 0
+                added |= bit
+            bit <<= 1
+        return 0 if effects is None else self._overdrawn(effects), added
+
+    def _unmet(self, effects: Effects) -> int:
+        """The refusal of the first need that does not hold, or 0."""
+        for name, member, refusal, is_in in effects.needs:
+            if (self._numbers.get(member, 0) in self._sets.get(name, _NOBODY)) is not is_in:
+                return refusal
+        return 0
+
+    def _overdrawn(self, effects: Effects) -> int:
+        for counter, amount, limit, refusal in effects.draws:
+            if amount > 0 and limit is not None and self._counters[counter] + amount > limit:
+                return refusal
+        return 0
+
+    def _carry_out(self, effects: Effects) -> tuple[int, ...]:
+        for name, member in effects.leaves:
+            self._discard(name, self._numbers.get(member, 0))
+        for name, inverse, member in effects.clears:
+            number = self._numbers.get(member, 0)
+            for other in self._sets.pop(name, _NOBODY):
+                self._discard(inverse + self._members[other - 1], number)
+        for counter, amount, _, _ in effects.draws:
+            self._counters[counter] += amount
+        for counter, name in effects.peaks:
+            self._counters[counter] = max(self._counters[counter], len(self._sets.get(name, _NOBODY)))
+        return tuple(self._counters[draw.counter] for draw in effects.draws)
+
+    def _add(self, name: str, number: int) -> None:
+        members = self._sets.get(name)
+        if members is None:
+            members = self._sets[name] = BitMap()
+        members.add(number)
+
+    def _discard(self, name: str, number: int) -> None:
+        members = self._sets.get(name)
+        if members is not None:
+            members.discard(number)
+            if not members:
+                # A user's or a group's set must not outlive it: there may be millions.
+                del self._sets[name]
+
+
+def _first_member(action: Action) -> str:
+    """Whom an outcome's number is of."""
+    _, claims, effects = action
+    if claims:
+        return claims[0].member
+    return effects.leaves[0].member if effects and effects.leaves else ""

@@ -152,7 +152,7 @@ async def _move_clock(request: web.Request, app: App) -> web.Response:
 
 
 async def _statement(request: web.Request, app: App) -> web.Response:
-    await app.settle()
+    await app.settled_ms()
     month = request.match_info["month"]
     found = app.statements.get(month)
     if found is None:

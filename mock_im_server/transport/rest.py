@@ -103,7 +103,7 @@ async def _account_import(app: App, body: type_body) -> type_body:
         raise Refused(codes.ACCOUNT_NO_STRING)
     if not is_user_id(user_id):
         raise Refused(codes.BAD_ACCOUNT)
-    code = await app.import_account(user_id)
+    (code,) = await app.accounts.import_all([user_id])
     if code:
         raise Refused(code)
     return {}

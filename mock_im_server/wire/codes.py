@@ -29,6 +29,8 @@ USERSIG_WRONG_KEY: Final = 70009
 USERSIG_OF_OTHER_USER: Final = 70013
 USERSIG_OF_OTHER_APP: Final = 70014
 SDKAPPID_UNKNOWN: Final = 70020
+USERSIG_REVOKED: Final = 70052
+"""The user was kicked after this UserSig was made; a newly made one holds."""
 
 TICKET_INVALID: Final = -10003
 """The `a2` of a resume does not hold (seen as -10003 after a kick, TIMSDK#586)."""
@@ -53,6 +55,7 @@ TEXTS: Final = {
     USERSIG_OF_OTHER_USER: "UserSig was made for another UserID",
     USERSIG_OF_OTHER_APP: "UserSig was made for another SDKAppID",
     SDKAPPID_UNKNOWN: "SDKAppID does not exist",
+    USERSIG_REVOKED: "UserSig is no longer valid, make a new one",
     70398: "Err_TLS_Account_Num_Exceed_Threshold[70398]",
     72000: "the DAU quota of the free plan is used up",
     TICKET_INVALID: "the ticket of this session is not valid, log in again",

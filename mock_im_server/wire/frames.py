@@ -108,6 +108,26 @@ def answer(head: Head, code: int, text: str, body: dict[str, Any] | None = None)
     return msgspec.json.encode({"head": echoed, "body": envelope | (body or {})})
 
 
+def push(servcmd: str, sdkappid: int, number: int, instance: int, body: dict[str, Any]) -> bytes:
+    """A frame that the server sends by itself; `seq` 0 answers nothing. It names its session: a trunk carries many."""
+    head = {
+        "ver": "v4",
+        "servcmd": servcmd,
+        "seq": 0,
+        "sdkappid": sdkappid,
+        "status_instid": instance,
+        "tinyid": str(TINY_ID_BASE + number),
+    }
+    return msgspec.json.encode({"head": head, "body": body})
+
+
+def kick(sdkappid: int, number: int, instance: int, kick_type: int) -> bytes:
+    """The push that ends a session; the SDK wants the notice inside an event (recorded from it)."""
+    notice = {"KickoutMsgNotify": {"KickType": kick_type}}
+    event = {"Event": 10, "C2cNotifyMsgArray": [notice]}
+    return push("im_open_status.stat_forceoffline", sdkappid, number, instance, {"EventArray": [event]})
+
+
 def websocket_message(payload: bytes) -> bytes:
     """One unmasked binary frame (RFC 6455, 5.2), ready for the socket.
 

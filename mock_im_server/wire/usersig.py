@@ -21,6 +21,7 @@ _FROM_URL: Final = bytes.maketrans(b"*-_", b"+/=")
 _JSON_BYTES_MAX: Final = 4_096
 """A UserSig that unpacks to more is a zlib bomb, not a signature."""
 _BLOCK_BYTES: Final = 64
+NEVER: Final = -1
 
 Mac = Callable[[bytes], bytes]
 
@@ -73,8 +74,13 @@ def sign(mac: Mac, sdkappid: int, user_id: str, issued_s: int, expire_s: int) ->
     return b2a_base64(packed, newline=False).translate(_TO_URL).decode()
 
 
-def check(mac: Mac, sdkappid: int, user_id: str, usersig: str, now_s: int) -> int:  # noqa: PLR0911 -- one for each code
-    """0, or the vendor's code, in the order of the official verifier: app, user, expiry, signature."""
+def check(  # noqa: PLR0911, PLR0913 -- one return for each code
+    mac: Mac, sdkappid: int, user_id: str, usersig: str, now_s: int, *, kicked_s: int = NEVER
+) -> int:
+    """0, or the vendor's code, in the order of the official verifier: app, user, expiry, signature.
+
+    A good signature made at `kicked_s` or earlier is refused too: a kick makes what was signed before it worthless.
+    """
     if not usersig:
         return codes.USERSIG_EMPTY
     fields = _unpacked(usersig)
@@ -92,7 +98,7 @@ def check(mac: Mac, sdkappid: int, user_id: str, usersig: str, now_s: int) -> in
     expected = b2a_base64(mac(content.encode()), newline=False)
     if not compare_digest(expected, fields.sig.encode()):
         return codes.USERSIG_WRONG_KEY
-    return codes.OK
+    return codes.USERSIG_REVOKED if fields.time <= kicked_s else codes.OK
 
 
 def _content(user_id: str, sdkappid: int, issued_s: int, expire_s: int) -> str:

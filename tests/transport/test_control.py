@@ -176,7 +176,7 @@ async def test_a_real_clock_closes_its_month_by_itself() -> None:
     async with a_server(some_settings(start=None), real_ms=lambda: real_ms) as server:
         assert (await server.status())["statements"] == []
         real_ms = at_ms("2026-12-01")
-        await server.app.settle()
+        await server.app.settled_ms()
         assert list(server.app.statements) == ["2026-11"]
 
 

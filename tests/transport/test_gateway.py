@@ -188,7 +188,7 @@ async def test_the_next_login_of_an_instance_replaces_its_session_silently() -> 
             await first.login("alice", status_instid=5)
             await second.login("alice", status_instid=5)
             (session,) = server.app.sessions.of_user(1)
-            assert session[1].instance_id == second.instance_id
+            assert session.connection.instance_id == second.instance_id
         # The end of the old connection takes nothing from the new one.
         await asyncio.sleep(2 * gateway.DISCONNECT_DELAY_S)
         assert len(server.app.sessions) == 1

@@ -1,4 +1,4 @@
-"""The use cases of one app, one method per verb.
+"""An app at work: its sessions, its time and its money. Accounts, groups and calls stand in modules beside this one.
 
 Takes the app's time once a batch, lets the domain build actions, the store decide and the journal keep, and only then
 returns what is to be answered.
@@ -6,6 +6,7 @@ returns what is to be answered.
 
 import json
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from hashlib import blake2b
@@ -17,9 +18,15 @@ from mock_im_server.domain.actions import STALE_EPOCH, Action, Outcome
 from mock_im_server.domain.apps import AppSettings, Rules
 from mock_im_server.domain.calendar import iso_day, month_days, month_of
 from mock_im_server.domain.clock import Clock
+from mock_im_server.domain.groups import Instant
 from mock_im_server.journal import Journal, Row
 from mock_im_server.recovery import Folded
-from mock_im_server.sessions import Connection, Sessions
+from mock_im_server.service.accounts import Accounts
+from mock_im_server.service.groups import Groups
+from mock_im_server.service.origin import Origin
+from mock_im_server.service.profiles import Profiles
+from mock_im_server.service.statistics import Statistics
+from mock_im_server.sessions import Connection, Session, Sessions
 from mock_im_server.stores.base import Store
 from mock_im_server.wire import codes, frames, usersig
 from mock_im_server.wire.user_ids import USER_ID_BYTES_MAX, is_user_id
@@ -27,9 +34,21 @@ from mock_im_server.wire.user_ids import USER_ID_BYTES_MAX, is_user_id
 FIRST_INSTANCE: Final = 1 << 30
 """Instances that the server gives to devices that named none lie above those that a trunk names."""
 
+KICK_BY_LOGIN: Final = 1
+"""`KickType` of the push: another login of this account took the place."""
+WEB: Final = 7
+"""The vendor's number of the platform Web."""
+CLIENTS_MAX: Final = 10_000
+"""REST clients that are known by the name they give themselves; calls of further ones are journaled without it."""
+
 _TINY_ID_DIGITS_MAX: Final = 19
 
+type_notify = Callable[[str, dict[str, Any]], None]
 type_now = Callable[[], int]
+
+
+class PlanRefusedError(ValueError):
+    """Raised when a plan cannot be changed as asked; the message says why."""
 
 
 class LoginRequest(NamedTuple):
@@ -63,18 +82,36 @@ class App:
         self.is_retired = False
         """After a reset: another app has this one's SDKAppID, and its connections begin anew there."""
         self.statements: dict[str, dict[str, Any]] = {}
-        self._plan = plan
+        self.plan = plan
+        self.store = store
+        self.calendar = rules.calendar(settings.billing_offset_ms)
+        self.notify: type_notify | None = None
+        """Hears of what happened, by the name of its webhook; None while the app has none."""
+        self.accounts = Accounts(self)
+        self.groups = Groups(self)
+        self.profiles = Profiles()
+        self.statistics = Statistics()
+        self._clients: dict[str, int] = {}
+        self._generations: Counter[int] = Counter()
+        """How often a user was kicked or deleted: tickets of before do not hold."""
+        self._kicked_s: dict[str, int] = {}
+        """UserIDs that were kicked, and when in real time: UserSigs of before do not hold."""
+        self._evicted: list[tuple[int, Session]] = []
         self._rules = rules
-        self._store = store
         self._real_ms = real_ms
-        self._calendar = rules.calendar(settings.billing_offset_ms)
-        self._terms = billing.Terms(settings.sdkappid, plan.name, book, self._calendar, settings.charge_day)
+        self._book = book
         self._mac = usersig.mac_of(settings.key)
         self._last_check = ("", "", 0), codes.USERSIG_EMPTY
         self._ticket_key = b""
-        day = self._calendar.day(self.now_ms())
+        self._plan_changed_month = ""
+        day = self.calendar.day(self.now_ms())
         self._quotas = plans.day_quotas(plan, day)
         self._enter_month(day)
+
+    @property
+    def _terms(self) -> billing.Terms:
+        settings = self.settings
+        return billing.Terms(settings.sdkappid, self.plan.name, self._book, self.calendar, settings.charge_day)
 
     def now_ms(self) -> int:
         return self.clock.now_ms(self._real_ms())
@@ -90,7 +127,7 @@ class App:
         settings["fixed_ms"] = self.clock.fixed_ms
         settings["ticket_salt"] = secrets.token_hex(8)
         self._derive_tickets(settings["ticket_salt"])
-        await self._record(log.APP_OPENED, self.now_ms(), settings)
+        await self.record(log.APP_OPENED, self.now_ms(), settings)
 
     def retire(self) -> None:
         """The end of an app that is reset."""
@@ -106,9 +143,15 @@ class App:
         self.clock.fixed_ms = state.now_ms if state.is_clock_fixed else None
         self.clock.reached_ms = state.now_ms
         self._derive_tickets(state.ticket_salt)
-        await self._store.restore(state)
-        await self._store.move_epoch(state.epoch)
-        self._enter_month(self._calendar.day(state.opened_ms))
+        await self.store.restore(state)
+        await self.store.move_epoch(state.epoch)
+        self.groups.restore(state.groups, state.groups_made)
+        self.statistics.restore(state.statistics)
+        self._clients = state.clients
+        self._generations = state.generations
+        self._kicked_s = state.kicked_s
+        self._plan_changed_month = state.plan_changed_month
+        self._enter_month(self.calendar.day(state.opened_ms))
         for month, closed in state.statements.items():
             self._is_closed = closed["charged_on"] is None
             self._month = month if self._is_closed else billing.next_month(month)
@@ -118,8 +161,7 @@ class App:
 
     async def login(self, requests: Sequence[LoginRequest]) -> list[bytes]:
         """Log users in with their UserSigs; unknown users are registered under the plan's quotas."""
-        now_ms = self.now_ms()
-        await self._settle(now_ms)
+        now_ms = await self.settled_ms()
         await self._number({request.connection for request in requests}, now_ms)
         day, epoch = self._quotas_at(now_ms), self.clock.epoch
         # A signer lives outside the simulated month, so real time judges its UserSigs.
@@ -129,8 +171,8 @@ class App:
             Action(epoch) if code else self._rules.login(day, epoch, head.identifier, head.status_instid)
             for (_, head), code in zip(requests, refusals, strict=True)
         ]
-        outcomes = await self._store.apply(actions)
-        return [
+        outcomes = await self.store.apply(actions)
+        answers = [
             await self._retried(request)
             if outcome.code == STALE_EPOCH
             else self._login_refused(request, outcome, code or outcome.code, now_ms)
@@ -138,13 +180,18 @@ class App:
             else self._logged_in(request, outcome, day.day, now_ms, real_s)
             for request, code, outcome in zip(requests, refusals, outcomes, strict=True)
         ]
+        if self._evicted:
+            await self._end_evicted(now_ms)
+        self.statistics.reach(day.day, "MaxOnlineNum", len(self.sessions))
+        return answers
 
     def _logged_in(self, request: LoginRequest, outcome: Outcome, day: int, now_ms: int, real_s: int) -> bytes:
         connection, head = request
         instance = head.status_instid or FIRST_INSTANCE + connection.number
         number = outcome.number
-        self.sessions.open(number, instance, connection)
+        self._evicted += self._open_session(number, Session(instance, head.platform, connection))
         self.logins += 1
+        self.statistics.count(day, "LoginTimes")
         self.journal.append(
             Row(
                 outcome.seq,
@@ -187,12 +234,11 @@ class App:
 
     async def resume(self, connection: Connection, head: frames.Head) -> bytes:
         """Take a session up again with its ticket after a broken connection. Not a login: it counts nowhere."""
-        now_ms = self.now_ms()
-        await self._settle(now_ms)
+        now_ms = await self.settled_ms()
         await self._number({connection}, now_ms)
         user = _user_number(head.tinyid)
         holds = self.holds_ticket(head)
-        (outcome,) = await self._ordered([Action(self.clock.epoch)])
+        (outcome,) = await self.ordered([Action(self.clock.epoch)])
         row = Row(
             outcome.seq,
             now_ms,
@@ -208,19 +254,20 @@ class App:
         self.journal.append(row)
         if not holds:
             return frames.answer(head, row.code, codes.TEXTS[row.code])
-        self.sessions.open(user, head.status_instid, connection)
+        self._evicted += self._open_session(user, Session(head.status_instid, head.platform, connection))
+        await self._end_evicted(now_ms)
         return frames.login_answer(head, user, head.status_instid, head.a2, self.real_s())
 
     async def logout(self, connection: Connection, head: frames.Head) -> bytes:
         """End a session. Logging out twice is no error."""
         if not self.holds_ticket(head):
             return frames.answer(head, codes.TICKET_INVALID, codes.TEXTS[codes.TICKET_INVALID])
-        now_ms = self.now_ms()
-        await self._settle(now_ms)
+        now_ms = await self.settled_ms()
         await self._number({connection}, now_ms)
         user = _user_number(head.tinyid)
         if self.sessions.close(user, head.status_instid):
-            (outcome,) = await self._ordered([Action(self.clock.epoch)])
+            await self._say_state("Logout", "Unregister", user)
+            (outcome,) = await self.ordered([Action(self.clock.epoch)])
             self.journal.append(
                 Row(
                     outcome.seq,
@@ -241,13 +288,47 @@ class App:
 
     async def disconnect(self, connections: Sequence[Connection]) -> None:
         """End all sessions of connections that have closed."""
-        now_ms = self.now_ms()
-        await self._settle(now_ms)
+        now_ms = await self.settled_ms()
         known = [connection for connection in connections if connection.number]
-        outcomes = await self._ordered([Action(self.clock.epoch)] * len(known))
+        outcomes = await self.ordered([Action(self.clock.epoch)] * len(known))
         for connection, outcome in zip(known, outcomes, strict=True):
-            self.sessions.close_connection(connection)
+            for user in self.sessions.close_connection(connection):
+                await self._say_state("Disconnect", "LinkClose", user)
             self.journal.append(Row(outcome.seq, now_ms, log.DISCONNECTED, connection=connection.number))
+
+    async def end_sessions(self, user: int, kick_type: int, now_ms: int) -> None:
+        """Tell every device of a user that it is logged out; its tickets do not hold any more."""
+        self._generations[user] += 1
+        self._evicted += [(user, session) for session in self.sessions.close_user(user)]
+        await self._end_evicted(now_ms, kick_type)
+
+    def refuse_usersigs(self, user_id: str) -> None:
+        """From now on only UserSigs that are made later log this user in."""
+        self._kicked_s[user_id] = self.real_s()
+
+    def _open_session(self, user: int, session: Session) -> list[tuple[int, Session]]:
+        plan = self.plan
+        devices_max = plan.web_devices_max if session.platform == WEB else plan.devices_max
+        evicted = self.sessions.open(user, session, devices_max)
+        return [(user, other) for other in evicted] if evicted else []
+
+    async def _end_evicted(self, now_ms: int, kick_type: int = KICK_BY_LOGIN) -> None:
+        """Push the kick to sessions that had to end, and keep it in the journal."""
+        evicted, self._evicted = self._evicted, []
+        outcomes = await self.ordered([Action(self.clock.epoch)] * len(evicted))
+        for (user, session), outcome in zip(evicted, outcomes, strict=True):
+            instance, platform, connection = session
+            row = Row(
+                outcome.seq, now_ms, log.KICKED, user, None, instance, platform, connection.number, text=str(kick_type)
+            )
+            self.journal.append(row)
+            connection.push(frames.kick(self.settings.sdkappid, user, instance, kick_type))
+
+    async def _say_state(self, action: str, reason: str, user: int) -> None:
+        if self.notify is not None:
+            (user_id,) = await self.user_ids([user])
+            info = {"Action": action, "To_Account": user_id, "Reason": reason}
+            self.notify("State.StateChange", {"Info": info})
 
     def check_usersig(self, user_id: str, signature: str) -> int:
         """0, or the vendor's code; for REST, where every call brings its admin's UserSig, mostly the same."""
@@ -256,60 +337,63 @@ class App:
             self._last_check = asked, self._check(*asked)
         return self._last_check[1]
 
-    # --- accounts ---------------------------------------------------------------------------------
-
-    async def import_account(self, user_id: str) -> int:
-        """0, or the code of the refusal. Importing a known UserID again succeeds and changes nothing."""
-        now_ms = self.now_ms()
-        await self._settle(now_ms)
-        action = plans.import_of_account(self._plan, self.clock.epoch, user_id)
-        (outcome,) = await self._ordered([action])
-        if outcome.code or outcome.added:
-            self.journal.append(
-                Row(
-                    outcome.seq,
-                    now_ms,
-                    log.IMPORT_REFUSED if outcome.code else log.IMPORTED,
-                    outcome.number,
-                    user_id,
-                    code=outcome.code,
-                )
-            )
-        return outcome.code
-
     # --- time and money ---------------------------------------------------------------------------
 
     async def move_clock(self, time_ms: int) -> None:
         """Stand still at `time_ms`; months that end on the way are closed, charges fall due, each at its instant."""
         self.clock.check_move(time_ms, real_ms=self._real_ms())
-        await self._settle(time_ms)
+        await self._settle_at(time_ms)
         self.clock.move_to(time_ms, real_ms=self._real_ms())
         await self._moved()
 
     async def release_clock(self) -> None:
         """Follow real time."""
         real_ms = self._real_ms()
-        await self._settle(real_ms)
+        await self._settle_at(real_ms)
         self.clock.release(real_ms=real_ms)
         await self._moved()
 
-    async def settle(self) -> None:
-        """Close and charge what is due by now; a clock that runs by itself needs a call now and then."""
-        await self._settle(self.now_ms())
+    async def settled_ms(self) -> int:
+        """The app's time, after what is due by then is closed and charged.
+
+        A clock that runs by itself needs a call now and then.
+        """
+        now_ms = self.now_ms()
+        await self._settle_at(now_ms)
+        return now_ms
+
+    async def change_plan(self, plan: plans.Plan) -> None:
+        """Take another plan, at once. Raises PlanRefusedError.
+
+        An upgrade from the trial has no way back, and a plan changes once in a calendar month at most (1047/36021).
+        What exists beyond a limit of the new plan stays; only what is new is refused.
+        """
+        now_ms = await self.settled_ms()
+        month = self.instant(now_ms).month
+        old = self.plan
+        if plan.name == old.name:
+            raise PlanRefusedError(f"the app is on {plan.name} already")
+        if plan.name == plans.TRIAL:
+            raise PlanRefusedError("a paid app cannot go back to the trial; make a new app")
+        if self._plan_changed_month == month:
+            raise PlanRefusedError(f"the plan has changed in {month} already; once a month is the limit")
+        self.plan = plan
+        self._plan_changed_month = month
+        self._quotas = plans.day_quotas(plan, self.calendar.day(now_ms))
+        await self.record(log.PLAN_CHANGED, now_ms, {"plan": plan.name, "from": old.name, "month": month})
 
     async def status(self) -> dict[str, Any]:
         """What a person asks first: time, counts, peak, and what the month costs so far."""
-        now_ms = self.now_ms()
-        await self._settle(now_ms)
-        day = self._calendar.day(now_ms)
+        now_ms = await self.settled_ms()
+        day = self.calendar.day(now_ms)
         month = month_of(day)
         daily = await self._daily_dau(month)
         peak_day, peak_dau = billing.peak(daily)
-        rows = billing.lines(self._terms.book, self._plan.name, peak_dau, self._rules.units)
-        (accounts,) = await self._store.sizes([plans.ACCOUNTS])
+        rows = billing.lines(self._terms.book, self.plan.name, peak_dau, self._rules.units)
+        (accounts,) = await self.store.sizes([plans.ACCOUNTS])
         return {
             "sdkappid": self.settings.sdkappid,
-            "plan": self._plan.name,
+            "plan": self.plan.name,
             "price_book": self.settings.price_book,
             "currency": self._terms.book.currency,
             "billing_offset_ms": self.settings.billing_offset_ms,
@@ -335,7 +419,8 @@ class App:
     def _check(self, user_id: str, signature: str, now_s: int) -> int:
         if not is_user_id(user_id):
             return codes.BAD_ACCOUNT
-        return usersig.check(self._mac, self.settings.sdkappid, user_id, signature, now_s)
+        kicked_s = self._kicked_s.get(user_id, usersig.NEVER)
+        return usersig.check(self._mac, self.settings.sdkappid, user_id, signature, now_s, kicked_s=kicked_s)
 
     def _derive_tickets(self, salt: str) -> None:
         """Tickets are derived, not stored: they hold after a restart and cost no memory. The salt is new at a reset."""
@@ -343,14 +428,15 @@ class App:
         self._ticket_key = blake2b(salt.encode(), key=key, digest_size=32).digest()
 
     def _ticket(self, user: int, instance: int) -> str:
-        return blake2b(b"%d.%d" % (user, instance), key=self._ticket_key, digest_size=16).hexdigest()
+        named = b"%d.%d.%d" % (user, instance, self._generations.get(user, 0))
+        return blake2b(named, key=self._ticket_key, digest_size=16).hexdigest()
 
     async def _number(self, connections: Iterable[Connection], now_ms: int) -> None:
         """Give connections their number and row, late: one that never asks for anything leaves no trace."""
         fresh = [connection for connection in connections if not connection.number]
         if not fresh:
             return
-        outcomes = await self._ordered([Action(self.clock.epoch)] * len(fresh))
+        outcomes = await self.ordered([Action(self.clock.epoch)] * len(fresh))
         for connection, outcome in zip(fresh, outcomes, strict=True):
             self.connections += 1
             connection.number = self.connections
@@ -365,25 +451,58 @@ class App:
                 )
             )
 
-    async def _ordered(self, actions: list[Action]) -> list[Outcome]:
+    async def origin(self, client_id: str, request_seq: int, now_ms: int) -> Origin:
+        """The origin of a REST call whose client names itself; its first call is its connection's beginning."""
+        number = self._clients.get(client_id)
+        if number is None:
+            if len(self._clients) >= CLIENTS_MAX:
+                return Origin()
+            (outcome,) = await self.ordered([Action(self.clock.epoch)])
+            self.connections += 1
+            number = self._clients[client_id] = self.connections
+            self.journal.append(
+                Row(outcome.seq, now_ms, log.CONNECTED, connection=number, text=client_id + log.REST_CLIENT_SUFFIX)
+            )
+        return Origin(number, request_seq)
+
+    async def ordered(self, actions: list[Action]) -> list[Outcome]:
         """Outcomes of actions that hold under any clock: a stale epoch is simply taken again."""
-        outcomes = await self._store.apply(actions)
+        outcomes = await self.store.apply(actions)
         while any(outcome.code == STALE_EPOCH for outcome in outcomes):
             actions = [action._replace(epoch=self.clock.epoch) for action in actions]
-            outcomes = await self._store.apply(actions)
+            outcomes = await self.store.apply(actions)
         return outcomes
 
     def _quotas_at(self, now_ms: int) -> plans.DayQuotas:
-        day = self._calendar.day(now_ms)
+        day = self.calendar.day(now_ms)
         if day != self._quotas.day:
-            self._quotas = plans.day_quotas(self._plan, day)
+            self._quotas = plans.day_quotas(self.plan, day)
         return self._quotas
+
+    async def decided(self, build: Callable[[int], Action]) -> tuple[Outcome, int]:
+        """An outcome, and the app's time of it. The action is built anew when the clock moved in between."""
+        while True:
+            now_ms = await self.settled_ms()
+            (outcome,) = await self.store.apply([build(now_ms)])
+            if outcome.code != STALE_EPOCH:
+                return outcome, now_ms
+
+    async def take_seq(self) -> tuple[Outcome, int]:
+        """A place in the one order for a row that changes no count, and the app's time of it."""
+        return await self.decided(lambda _now_ms: Action(self.clock.epoch))
+
+    def instant(self, now_ms: int) -> Instant:
+        day = self.calendar.day(now_ms)
+        return Instant(self.clock.epoch, day, month_of(day))
+
+    async def user_ids(self, numbers: Sequence[int]) -> list[str]:
+        return await self.store.names(numbers)
 
     def _enter_month(self, day: int) -> None:
         self._month, self._is_closed = month_of(day), False
         self._next_event_ms = billing.closes_at_ms(self._terms, self._month)
 
-    async def _settle(self, now_ms: int) -> None:
+    async def _settle_at(self, now_ms: int) -> None:
         while now_ms >= self._next_event_ms:
             if self._is_closed:
                 await self._charge(self._month)
@@ -397,26 +516,26 @@ class App:
         daily = await self._daily_dau(month)
         closed = billing.statement(self._terms, month, daily, self._rules.units)
         self.statements[month] = closed
-        await self._record(log.MONTH_CLOSED, closed["closed_at_ms"], closed)
+        await self.record(log.MONTH_CLOSED, closed["closed_at_ms"], closed)
 
     async def _charge(self, month: str) -> None:
         charged = billing.charged(self._terms, self.statements[month])
         self.statements[month] = charged
         charge = {key: charged[key] for key in ("month", "total_cents", "currency", "charged_on", "charged_at_ms")}
-        await self._record(log.CHARGED, charged["charged_at_ms"], charge)
+        await self.record(log.CHARGED, charged["charged_at_ms"], charge)
 
     async def _daily_dau(self, month: str) -> dict[int, int]:
         days = month_days(month)
-        sizes = await self._store.sizes([plans.active_users(day) for day in days])
+        sizes = await self.store.sizes([plans.active_users(day) for day in days])
         return dict(zip(days, sizes, strict=True))
 
     async def _moved(self) -> None:
-        await self._store.move_epoch(self.clock.epoch)
+        await self.store.move_epoch(self.clock.epoch)
         clock = {"fixed_ms": self.clock.fixed_ms, "epoch": self.clock.epoch}
-        await self._record(log.CLOCK_MOVED, self.now_ms(), clock)
+        await self.record(log.CLOCK_MOVED, self.now_ms(), clock)
 
-    async def _record(self, kind: int, time_ms: int, text: dict[str, Any]) -> None:
-        (outcome,) = await self._ordered([Action(self.clock.epoch)])
+    async def record(self, kind: int, time_ms: int, text: dict[str, Any]) -> None:
+        (outcome,) = await self.ordered([Action(self.clock.epoch)])
         self.journal.append(Row(outcome.seq, time_ms, kind, text=json.dumps(text)))
         self.journal.write()
 

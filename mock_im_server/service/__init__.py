@@ -1,0 +1,7 @@
+"""The use cases of an app, one method per verb."""
+
+from mock_im_server.service.app import App, LoginRequest, PlanRefusedError
+from mock_im_server.service.groups import NewGroup
+from mock_im_server.service.origin import Origin
+
+__all__ = ["App", "LoginRequest", "NewGroup", "Origin", "PlanRefusedError"]

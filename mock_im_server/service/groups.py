@@ -1,0 +1,303 @@
+"""Groups: made, joined, left, changed, destroyed. The store counts them; what they are called stands here."""
+
+import json
+from base64 import b32encode
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from mock_im_server import journal as log
+from mock_im_server.domain import groups, plans
+from mock_im_server.domain.actions import Action, Outcome
+from mock_im_server.domain.groups import MEMBER, OWNER, Group, Member
+from mock_im_server.journal import Row
+from mock_im_server.service.origin import Origin
+
+if TYPE_CHECKING:
+    from mock_im_server.service.app import App
+
+NOT_MEMBER: Final = 10003
+"""Of the vendor's list: the new owner, or who acts, is no member of the group. Assumed."""
+NOT_ALLOWED: Final = 10007
+OWNER_CANNOT_QUIT: Final = 10009
+
+ALARM_PERCENT: Final = 70
+"""Of the daily quota of net new groups: above it, each creation raises the alarm's webhook."""
+
+_SOMEBODY: Final = Origin()
+
+
+class NewGroup(NamedTuple):
+    """A wish."""
+
+    group_id: str
+    type: str
+    owner: str = ""
+    members: tuple[tuple[str, str], ...] = ()
+    """UserIDs with their roles; not the owner."""
+    max_members: int | None = None
+    details: Mapping[str, Any] = {}
+    is_imported: bool = False
+    created_s: int | None = None
+
+
+class Groups:
+    """The groups of one app."""
+
+    def __init__(self, app: "App") -> None:
+        self._app = app
+        self._by_id: dict[str, Group] = {}
+        self._made = 0
+
+    def __getitem__(self, group_id: str) -> Group:
+        return self._by_id[group_id]
+
+    def get(self, group_id: str) -> Group | None:
+        return self._by_id.get(group_id)
+
+    def all(self) -> Iterable[Group]:
+        return self._by_id.values()
+
+    async def create(self, wish: NewGroup, origin: Origin = _SOMEBODY) -> tuple[int, str]:
+        """0 and the GroupId, or the code of the refusal."""
+        app = self._app
+        group_id = wish.group_id or self._fresh_id(wish.type)
+        first = tuple(dict.fromkeys(user_id for user_id, _ in wish.members if user_id != wish.owner))
+
+        def action(now_ms: int) -> Action:
+            return groups.creation(
+                app.plan,
+                app.instant(now_ms),
+                group_id,
+                wish.type,
+                first=(wish.owner, *first),
+                max_members=wish.max_members,
+            )
+
+        outcome, now_ms = await app.decided(action)
+        if outcome.code:
+            text = {"group_id": group_id, "type": wish.type}
+            self._journal(log.CREATE_REFUSED, outcome, now_ms, origin, text, user_id=wish.owner or None)
+            return outcome.code, group_id
+        created_s = now_ms // 1_000
+        group = Group(
+            number=outcome.number,
+            group_id=group_id,
+            type=wish.type,
+            owner=wish.owner,
+            created_s=created_s if wish.created_s is None else wish.created_s,
+            max_members=wish.max_members,
+            details=dict(wish.details),
+            last_info_s=created_s,
+        )
+        roles = dict(wish.members)
+        group.members = {user_id: Member(roles[user_id], created_s) for user_id in first}
+        if wish.owner:
+            group.members = {wish.owner: Member(OWNER, created_s)} | group.members
+        self._by_id[group_id] = group
+        self._made += 1
+        await self._created(group, outcome, now_ms, origin, is_imported=wish.is_imported)
+        return 0, group_id
+
+    async def destroy(self, group_id: str, origin: Origin = _SOMEBODY, *, by: str = "") -> int:
+        """0, or the code of the refusal; `by` is the user who asks, empty for the app's admin."""
+        app = self._app
+        group = self._by_id.get(group_id)
+        code = 0
+        if group is None:
+            code = groups.GROUP_UNKNOWN
+        elif by and (by != group.owner or group.type == groups.PRIVATE):
+            code = NOT_ALLOWED
+        if code or group is None:
+            return await self._refused(log.DESTROY_REFUSED, code, origin, group_id, by)
+
+        outcome, now_ms = await app.decided(lambda now_ms: groups.destruction(app.instant(now_ms), group))
+        day = app.calendar.day(now_ms)
+        text = {"group_id": group_id, "type": group.type, "day": day}
+        kind = log.DESTROY_REFUSED if outcome.code else log.GROUP_DESTROYED
+        self._journal(kind, outcome, now_ms, origin, text)
+        if not outcome.code:
+            del self._by_id[group_id]
+            app.statistics.count(day, "GroupDestroyGroupNum")
+            if app.notify is not None:
+                app.notify("Group.CallbackAfterGroupDestroyed", _described(group, now_ms))
+        return outcome.code
+
+    async def join(self, group_id: str, user_id: str, origin: Origin = _SOMEBODY, *, role: str = MEMBER) -> int:
+        """Become a member; who is one stays one."""
+        app = self._app
+        group = self._by_id.get(group_id)
+        if group is None:
+            return await self._refused(log.JOIN_REFUSED, groups.GROUP_UNKNOWN, origin, group_id, user_id)
+        outcome, now_ms = await app.decided(lambda _: groups.joining(app.plan, app.clock.epoch, group, user_id))
+        text = {"group_id": group_id, "type": group.type}
+        if outcome.code:
+            self._journal(log.JOIN_REFUSED, outcome, now_ms, origin, text, user_id=user_id)
+        else:
+            if user_id not in group.members:
+                group.members[user_id] = Member(role, now_ms // 1_000)
+            self._journal(log.JOINED, outcome, now_ms, origin, text | {"role": role})
+            app.statistics.count(app.calendar.day(now_ms), "GroupJoinGroupTimes")
+        return outcome.code
+
+    async def leave(self, group_id: str, user_id: str, origin: Origin = _SOMEBODY) -> int:
+        """Be a member no more, of one's own will or not; who was none is no error."""
+        app = self._app
+        group = self._by_id.get(group_id)
+        if group is None:
+            return groups.GROUP_UNKNOWN
+        if user_id == group.owner:
+            return OWNER_CANNOT_QUIT
+        outcome, now_ms = await app.decided(lambda _: groups.leaving(app.clock.epoch, group, user_id))
+        if not outcome.code and group.members.pop(user_id, None) is not None:
+            self._journal(log.LEFT, outcome, now_ms, origin, {"group_id": group_id, "type": group.type})
+            app.statistics.count(app.calendar.day(now_ms), "GroupQuitGroupTimes")
+        elif not outcome.code:
+            await self._nothing_happened(outcome, now_ms)
+        return outcome.code
+
+    async def change(
+        self, group_id: str, details: Mapping[str, Any], *, max_members: int | None, origin: Origin = _SOMEBODY
+    ) -> int:
+        """New details; `max_members` None leaves the number as it is."""
+        app = self._app
+        group = self._by_id.get(group_id)
+        if group is None:
+            return groups.GROUP_UNKNOWN
+        group.details |= details
+        if max_members is not None:
+            group.max_members = max_members
+        outcome, now_ms = await app.take_seq()
+        group.last_info_s = now_ms // 1_000
+        text = {"group_id": group_id, "max_members": group.max_members, "details": dict(details)}
+        self._journal(log.GROUP_CHANGED, outcome, now_ms, origin, text)
+        return 0
+
+    async def change_owner(self, group_id: str, new: str, origin: Origin = _SOMEBODY) -> int:
+        """Hand a group over to one of its members."""
+        app = self._app
+        group = self._by_id.get(group_id)
+        if group is None:
+            return groups.GROUP_UNKNOWN
+        if group.type == groups.LIVE:
+            return NOT_ALLOWED
+        old = group.owner
+        outcome, now_ms = await app.decided(lambda _: groups.change_of_owner(app.clock.epoch, group, new, NOT_MEMBER))
+        if outcome.code:
+            text = {"group_id": group_id, "type": group.type}
+            self._journal(log.JOIN_REFUSED, outcome, now_ms, origin, text, user_id=new)
+            return outcome.code
+        if old in group.members:
+            group.members[old].role = MEMBER
+        group.members[new].role = OWNER
+        group.owner = new
+        text = {"group_id": group_id, "owner": new}
+        self._journal(log.GROUP_CHANGED, outcome, now_ms, origin, text)
+        return 0
+
+    @staticmethod
+    def forget(user_id: str, joined: Iterable[Group]) -> None:
+        """A deleted user is in no group; a group without an owner stays (assumed)."""
+        for group in joined:
+            del group.members[user_id]
+            if group.owner == user_id:
+                group.owner = ""
+
+    async def of_user(self, user_id: str, *, with_live: bool) -> list[Group]:
+        """The groups that a user is in, the oldest first."""
+        store = self._app.store
+        keys = await store.members(plans.joined_groups(user_id))
+        if with_live:
+            keys += await store.members(plans.live_groups_of(user_id))
+        found = [self._by_id[key[1:]] for key in keys]
+        return sorted(found, key=lambda group: group.number)
+
+    def restore(self, found: dict[str, Group], made: int) -> None:
+        self._by_id = found
+        self._made = made
+
+    async def _created(self, group: Group, outcome: Outcome, now_ms: int, origin: Origin, *, is_imported: bool) -> None:
+        app = self._app
+        numbers = await app.store.numbers(list(group.members))
+        _, day, month = app.instant(now_ms)
+        text = {
+            "group_id": group.group_id,
+            "day": day,
+            "month": month,
+            "group": group.number,
+            "type": group.type,
+            "imported": is_imported,
+            "created_s": group.created_s,
+            "max_members": group.max_members,
+            "members": numbers,
+            "roles": [member.role for member in group.members.values()],
+            "details": group.details,
+        }
+        owner = numbers[0] if group.owner else 0
+        self._journal(log.GROUP_CREATED, outcome._replace(number=owner), now_ms, origin, text)
+        app.statistics.count(day, "GroupNewGroupNum")
+        if app.notify is None or is_imported:
+            return
+        app.notify("Group.CallbackAfterCreateGroup", _described(group, now_ms))
+        quota = app.plan.net_new_groups_per_day_max
+        (used,) = outcome.drawn
+        if quota is not None and used * 100 > quota * ALARM_PERCENT:
+            alarm = {"QuotaUsed": used, "Quota": quota, "EventTime": str(now_ms)}
+            app.notify("Group.CallbackOnDailyGroupQuotaAlarm", alarm)
+
+    async def _refused(self, kind: int, code: int, origin: Origin, group_id: str, user_id: str) -> int:
+        """A refusal that needs no store still has its place in the one order."""
+        outcome, now_ms = await self._app.take_seq()
+        outcome = outcome._replace(code=code)
+        self._journal(kind, outcome, now_ms, origin, {"group_id": group_id}, user_id=user_id or None)
+        return code
+
+    async def _nothing_happened(self, outcome: Outcome, now_ms: int) -> None:
+        """The order has a number for it, so that the journal needs a row."""
+        self._app.journal.append(Row(outcome.seq, now_ms, log.GROUP_CHANGED, text="{}"))
+
+    def _journal(  # noqa: PLR0913 -- a row's parts
+        self,
+        kind: int,
+        outcome: Outcome,
+        now_ms: int,
+        origin: Origin,
+        text: Mapping[str, Any],
+        *,
+        user_id: str | None = None,
+    ) -> None:
+        self._app.journal.append(
+            Row(
+                outcome.seq,
+                now_ms,
+                kind,
+                outcome.number,
+                user_id,
+                platform=origin.platform,
+                connection=origin.connection,
+                request_seq=origin.request_seq,
+                code=outcome.code,
+                text=json.dumps(text),
+            )
+        )
+
+    def _fresh_id(self, group_type: str) -> str:
+        """A GroupId in the vendor's form, unlike any other of this app."""
+        prefix = "@TGS#_" if group_type == groups.COMMUNITY else "@TGS#"
+        digest = blake2b(f"{self._app.settings.sdkappid}.{self._made}".encode(), digest_size=5).digest()
+        found = f"{prefix}2{b32encode(digest).decode()}"
+        if found in self._by_id:
+            self._made += 1
+            return self._fresh_id(group_type)
+        return found
+
+
+def _described(group: Group, now_ms: int) -> dict[str, Any]:
+    return {
+        "GroupId": group.group_id,
+        "Type": group.type,
+        "Owner_Account": group.owner,
+        "Name": group.details.get("Name", ""),
+        "MemberList": [{"Member_Account": user_id} for user_id in group.members],
+        "EventTime": str(now_ms),
+    }

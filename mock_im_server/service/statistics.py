@@ -1,0 +1,36 @@
+"""What the vendor's `getappinfo` tells of each day, under its field names.
+
+Figures of users and groups come back from the journal after a restart; messages are not journaled and begin anew.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import Final
+
+DAYS_KEPT: Final = 31
+
+
+class Statistics:
+    """Counters by billing day."""
+
+    def __init__(self) -> None:
+        self._days: defaultdict[int, Counter[str]] = defaultdict(Counter)
+
+    def count(self, day: int, field: str, amount: int = 1) -> None:
+        self._days[day][field] += amount
+
+    def reach(self, day: int, field: str, amount: int) -> None:
+        """A field that keeps the day's highest figure."""
+        counters = self._days[day]
+        counters[field] = max(counters[field], amount)
+
+    def of_day(self, day: int) -> Counter[str]:
+        return self._days.get(day, Counter())
+
+    def restore(self, found: Mapping[tuple[int, str], int]) -> None:
+        for (day, field), amount in found.items():
+            self._days[day][field] = amount
+
+    def forget_before(self, day: int) -> None:
+        for old in [known for known in self._days if known < day]:
+            del self._days[old]
