@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from analysis import run_files
-from analysis.bills import TIMES, bill, money, price
+from analysis.bills import TIMES, Usage, bill, money, price
 from analysis.prices import DEFAULT_BOOK, price_books
 
 WRONG_USE: Final = 3
@@ -110,7 +110,7 @@ def _bill(chosen: argparse.Namespace) -> int:
         return _refuse(f"price book {chosen.price_book!r} is unknown; known: {', '.join(books)}")
     if chosen.plan not in book.plan_fee:
         return _refuse(f"plan {chosen.plan!r} is unknown; known: {', '.join(book.plan_fee)}")
-    priced = bill(book, chosen.plan, chosen.dau)
+    priced = bill(book, chosen.plan, Usage(chosen.dau))
     if chosen.json:
         document = {
             "plan": chosen.plan,

@@ -7,11 +7,12 @@ from typing import Final
 import duckdb
 
 from analysis import completeness, matching, second_opinion, witnesses
-from analysis.bills import Bill
+from analysis.bills import Bill, Usage
 from analysis.counts import Count, Peak, peak
 from analysis.findings import Finding, invalid
 from analysis.journals import Journal
 from analysis.loading import Run, Terms
+from analysis.prices import Overage
 from analysis.second_opinion import Charge
 from analysis.witnesses import Counts, Summary
 
@@ -69,7 +70,7 @@ def audit(run: Run, progress: Callable[[str], None] = lambda _step: None) -> Aud
         counts=counted,
         summaries=witnesses.summaries(run, counted, terms),
         peak=top,
-        bill=terms.bill(top.dau) if terms and top else None,
+        bill=terms.bill(Usage(top.dau)) if terms and top else None,
         checks=tuple(checks),
     )
 
@@ -119,8 +120,9 @@ def _second(run: Run, counted: Counts, top: Peak | None) -> list[Finding]:
         if run.journal and counted.journal:
             second = second_opinion.of_journal(database, run.journal.table, run.offset_ms)
             findings += _count_differs("journal", counted.journal, second)
-        if run.terms and top and (line := run.terms.bill(top.dau).dau):
-            charge = second_opinion.charge(database, top.dau, run.terms.book.dau)
+        line = run.terms.bill(Usage(top.dau)).dau if run.terms and top else None
+        if line:
+            charge = second_opinion.charge(database, line.quantity, Overage(line.free, line.per, line.unit_price))
             if charge != Charge(line.units, line.amount_cents):
                 text = f"pandas and DuckDB charge differently: {line.amount_cents} and {charge.cents} cents"
                 findings.append(invalid("implementations_differ", text))

@@ -3,7 +3,8 @@
 Sources: the vendor's purchase FAQ (1047/34421) and price pages; the numbers stand in `price_books/`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from analysis.prices import Overage, PriceBook
@@ -13,10 +14,24 @@ PRICE_PARTS_PER_CENT: Final = 1_000
 
 TRIAL: Final = "trial"
 
+CALL_TIERS: Final = ("audio", "hd", "full_hd", "2k", "4k")
+"""The free minutes go to audio first, to 4K last."""
+
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 """Between units and their price."""
 ABSENT: Final = "\N{EN DASH}"
 """Stands where there is no figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a month is billed by, whoever counted it."""
+
+    peak_dau: int = 0
+    monthly_users: int = 0
+    peak_groups: int = 0
+    call_seconds: Mapping[str, int] = field(default_factory=dict)
+    """By tier, summed over the month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +75,30 @@ class Bill:
         return self.dau.amount_cents if self.dau else 0
 
 
-def bill(book: PriceBook, plan: str, peak_dau: int) -> Bill:
-    """Price a month: the plan's fee and, on paid plans, what the peak day costs on top.
+def bill(book: PriceBook, plan: str, usage: Usage) -> Bill:
+    """Price a month: the plan's fee and, on paid plans, what users and groups cost on top; then the calls.
 
     Only the excess over the free quota is charged, and a part of a unit as a whole one. The trial has no overage:
-    it stops at its DAU quota. Raises KeyError for a plan that the book does not have.
+    it stops at its quotas. Raises KeyError for a plan that the book does not have.
     """
     fee = book.plan_fee[plan]
     lines = [Line("plan", 1, 0, 1, 1, fee, cents(1, fee))]
     if plan != TRIAL:
-        lines.append(_overage_line("dau", peak_dau, book.dau))
-    return Bill(book.currency, tuple(lines))
+        for item, quantity in (("dau", usage.peak_dau), ("mau", usage.monthly_users), ("groups", usage.peak_groups)):
+            overage = getattr(book, item)
+            if overage is not None:
+                lines.append(_overage_line(item, quantity, overage))
+    return Bill(book.currency, (*lines, *_call_lines(book, usage.call_seconds)))
+
+
+def call_minutes(seconds: int) -> int:
+    """Turn a month's seconds into minutes: a part counts as a whole one, once for the month.
+
+    >>> [call_minutes(seconds) for seconds in (0, 59, 60, 61, 30 * 61)]
+    [0, 1, 1, 2, 31]
+    """
+    whole, part = divmod(seconds, 60)
+    return whole + (part > 0)
 
 
 def started_units(quantity: int, overage: Overage) -> int:
@@ -118,3 +146,14 @@ def _overage_line(item: str, quantity: int, overage: Overage) -> Line:
     units = started_units(quantity, overage)
     amount = cents(units, overage.unit_price)
     return Line(item, quantity, overage.free, overage.per, units, overage.unit_price, amount)
+
+
+def _call_lines(book: PriceBook, call_seconds: Mapping[str, int]) -> Iterator[Line]:
+    free_left = book.call_minutes_free
+    for tier in CALL_TIERS:
+        minutes = call_minutes(call_seconds.get(tier, 0))
+        if minutes and tier in book.calls:
+            free = min(minutes, free_left)
+            free_left -= free
+            amount = cents(minutes - free, book.calls[tier])
+            yield Line(f"call_{tier}", minutes, free, 1, minutes - free, book.calls[tier], amount)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from analysis import recount, run_files
 from analysis.billing_days import day_of
+from analysis.bills import Usage
 from analysis.counts import peak
 from analysis.documents import Manifest, Worker
 from analysis.findings import Finding, invalid, listed, rows, warning
@@ -194,7 +195,7 @@ def _meaning(run: Run) -> str:
     if run.terms is None:
         return ""
     interval = peak_interval(run, run.terms)
-    low, high = (run.terms.bill(dau).dau_units for dau in (interval.low, interval.high))
+    low, high = (run.terms.bill(Usage(dau)).dau_units for dau in (interval.low, interval.high))
     between = f": the peak lies between {interval.low:,} and {interval.high:,} DAU, "
     if low == high:
         return between + f"{low} units either way"

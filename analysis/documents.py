@@ -153,6 +153,9 @@ class Statement(_Document, frozen=True):
     total_cents: int
     closed_at_ms: int
     peak_day: str | None = None
+    monthly_users: int = 0
+    peak_groups: int = 0
+    call_seconds: dict[str, int] = {}
     charged_on: str | None = None
     charged_at_ms: int | None = None
 

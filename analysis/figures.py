@@ -16,9 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from analysis.billing_days import iso
-from analysis.bills import Bill, money
+from analysis.bills import Bill, Usage, money
 from analysis.latencies import Floats, Latencies, Timeline
 from analysis.loading import Terms
+from analysis.prices import Overage
 
 INK: Final = "#1f2a37"
 MUTED: Final = "#66717f"
@@ -77,11 +78,12 @@ def dau_by_day(dau: Mapping[int, int], terms: Terms, bill: Bill, *, narrow: bool
         days = [day for day in terms.days if dau.get(day)]
         values = [dau[day] for day in days]
         low = min([value / 2 for value in values], default=1_000)
-        high = max([*values, terms.book.dau.free]) * _HEADROOM
+        high = max([*values, terms.book.dau.free if terms.book.dau else 1_000]) * _HEADROOM
         axes.set_yscale("log")
         axes.set_ylim(max(low, 0.7), high)
         axes.set_xlim(terms.days.start - 0.8, terms.days.stop - 0.2)
-        _tiers(axes, terms, high)
+        if terms.book.dau:
+            _tiers(axes, terms.book.dau, high)
         _stems(axes, days, values)
         _mark_peak(axes, days, values, terms, bill)
         _calendar(axes, terms.days, step=7 if narrow else 3)
@@ -144,8 +146,8 @@ def _title(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="left", fontsize=9.5, color=MUTED)
 
 
-def _tiers(axes: Axes, terms: Terms, high: float) -> None:
-    free, per = terms.book.dau.free, terms.book.dau.per
+def _tiers(axes: Axes, overage: Overage, high: float) -> None:
+    free, per = overage.free, overage.per
     axes.axhspan(axes.get_ylim()[0], free, color=FREE, lw=0)
     steps = int((high - free) // per) + 1
     stride = 10 ** max(0, int(np.ceil(np.log10(max(1, steps) / TIERS_MAX))))
@@ -201,14 +203,14 @@ def _calendar(axes: Axes, days: range, step: int) -> None:
 def _prices(axes: Axes, terms: Terms, *, narrow: bool) -> None:
     """Left the users, right what a peak of that height costs."""
     _, high = axes.get_ylim()
-    free = terms.book.dau.free
+    free = terms.book.dau.free if terms.book.dau else 1_000
     spans_decades = narrow and high > _DECADES * free
     costly = _COSTLY_DECADES if spans_decades else _COSTLY
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if spans_decades else (1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(FuncFormatter(_short))
     axes.yaxis.set_minor_locator(NullLocator())
     shown = [at * free for at in costly if at * free < high / _HEADROOM * 1.01]
-    if terms.bill(free).dau is None:
+    if terms.bill(Usage(free)).dau is None:
         return
     right = axes.secondary_yaxis("right")
     right.yaxis.set_major_locator(FixedLocator([free, *shown]))
@@ -219,7 +221,7 @@ def _prices(axes: Axes, terms: Terms, *, narrow: bool) -> None:
 
 
 def _cost(terms: Terms, dau: float) -> str:
-    cents = terms.bill(round(dau)).dau_cents
+    cents = terms.bill(Usage(round(dau))).dau_cents
     return money(cents) if cents else "free"
 
 

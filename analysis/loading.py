@@ -8,7 +8,7 @@ import msgspec
 
 from analysis import documents, journals, ledgers, run_files
 from analysis.billing_days import month_days
-from analysis.bills import Bill, bill
+from analysis.bills import Bill, Usage, bill
 from analysis.documents import Document, DocumentError, Manifest, Plan, Readings, Statement
 from analysis.findings import Finding, invalid
 from analysis.journals import Journal
@@ -41,9 +41,9 @@ class Terms:
         """The billing day of the charge, in the month after."""
         return self.days.stop + self.readings.charge_day - 1
 
-    def bill(self, peak_dau: int) -> Bill:
-        """Price a peak under these terms."""
-        return bill(self.book, self.plan, peak_dau)
+    def bill(self, usage: Usage) -> Bill:
+        """Price a month's usage under these terms."""
+        return bill(self.book, self.plan, usage)
 
 
 @dataclass(frozen=True, slots=True)

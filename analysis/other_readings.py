@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from analysis import recount
-from analysis.bills import Bill, bill
+from analysis.bills import Bill, Usage, bill
 from analysis.counts import Peak, peak
 from analysis.loading import Run, Terms
 from analysis.prices import price_books
@@ -30,8 +30,8 @@ def alternatives(run: Run, terms: Terms, top: Peak) -> list[Alternative]:
     found = []
     for reading, count in daily.items():
         other = peak(count.dau, terms.days)
-        found.append(Alternative(reading, other, terms.bill(other.dau)))
+        found.append(Alternative(reading, other, terms.bill(Usage(other.dau))))
     for name, book in price_books().items():
         if name != terms.book.name and terms.plan in book.plan_fee:
-            found.append(Alternative(f"price book {name}", top, bill(book, terms.plan, top.dau)))
+            found.append(Alternative(f"price book {name}", top, bill(book, terms.plan, Usage(top.dau))))
     return found

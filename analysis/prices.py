@@ -10,6 +10,8 @@ from typing import Any, Final
 
 DEFAULT_BOOK: Final = "2020"
 
+_PRICED: Final = ("currency", "plan_fee", "dau", "mau", "groups", "calls", "call_minutes_free")
+
 _FOLDER: Final = Path(__file__).parent / "price_books"
 
 
@@ -41,18 +43,24 @@ class PriceBook:
     valid_from: date
     valid_to: date
     plan_fee: Mapping[str, int]
-    dau: Overage
-    groups: Overage
+    dau: Overage | None
+    mau: Overage | None
+    """The lists from December 2022 bill by the month's distinct users instead of its peak day."""
+    groups: Overage | None
+    calls: Mapping[str, int]
+    """A minute's price by tier."""
+    call_minutes_free: int
     sources: tuple[Source, ...]
 
     def differences(self, stated: Mapping[str, Any]) -> list[str]:
         """Name the prices in which a server's copy differs; fields that bear no price are its own affair."""
-        own = _flat({key: getattr(self, key) for key in ("currency", "plan_fee", "dau", "groups")})
-        other = _flat(stated)
+        own, other = _flat({name: getattr(self, name) for name in _PRICED}), _flat(stated)
+        # A price that only the server's copy has is a difference too, wherever it stands among what is priced.
+        names = [*own, *(name for name in other if name.split(".")[0] in _PRICED and name not in own)]
         return [
-            f"{key} is {other.get(key, 'absent')} instead of {value}"
-            for key, value in own.items()
-            if other.get(key) != value
+            f"{name} is {other.get(name, 'absent')} instead of {own.get(name, 'absent')}"
+            for name in names
+            if other.get(name) != own.get(name)
         ]
 
 
@@ -71,10 +79,17 @@ def _read(path: Path) -> PriceBook:
         valid_from=row["valid_from"],
         valid_to=row["valid_to"],
         plan_fee=row["plan_fee"],
-        dau=Overage(**row["dau"]),
-        groups=Overage(**row["groups"]),
+        dau=_overage(row, "dau"),
+        mau=_overage(row, "mau"),
+        groups=_overage(row, "groups"),
+        calls=row.get("calls", {}),
+        call_minutes_free=row.get("call_minutes_free", 0),
         sources=tuple(Source(**source) for source in row["source"]),
     )
+
+
+def _overage(row: Mapping[str, Any], item: str) -> Overage | None:
+    return Overage(**row[item]) if item in row else None
 
 
 def _flat(book: Mapping[str, Any]) -> dict[str, object]:
@@ -84,6 +99,8 @@ def _flat(book: Mapping[str, Any]) -> dict[str, object]:
             parts = {name: getattr(value, name) for name in Overage.__slots__}
         elif isinstance(value, Mapping):
             parts = dict(value)
+        elif value is None:
+            continue
         else:
             flat[key] = value
             continue

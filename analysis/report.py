@@ -79,19 +79,21 @@ def waterfall(audit: Audit) -> list[Step]:
     valid = sum(n for _, n in in_month)
     admitted = sum(n for (_, code), n in in_month if code == 0)
     distinct = sum(n for day, n in audit.counts.ledger.dau.items() if day in days)
-    top, overage = audit.peak, audit.terms.book.dau
-    excess = max(0, top.dau - overage.free)
+    top = audit.peak
     counts = [
         ("requests in the ledgers", rows, "every planned request, answered or not"),
         ("answered in the month", valid, "the outcome is known, the day is one of the month's"),
         ("successful", admitted, f"{valid - admitted:,} refused"),
         ("distinct users a day, all days", distinct, "a user counts once a day, however often and on how many devices"),
         ("on the peak day", top.dau, iso(top.day) if top.day is not None else "nobody logged in"),
-        ("above the free quota", excess, f"{overage.free:,} are free"),
     ]
+    if line := audit.bill.dau:
+        counts.append(("above the free quota", max(0, top.dau - line.free), f"{line.free:,} are free"))
     steps = [Step(what, f"{n:,}", note, n / max(1, rows)) for what, n, note in counts]
-    if (line := audit.bill.dau) is None:
-        return [*steps[:-1], Step("charged", money(0), f"{audit.terms.plan} refuses instead of charging", None)]
+    if line is None:
+        by_month = f"price book {audit.terms.book.name} charges the month's users"
+        why = f"{audit.terms.plan} refuses instead of charging" if audit.terms.book.dau else by_month
+        return [*steps, Step("charged for the peak day", money(0), why, None)]
     unit = f"started {line.per:,} at {price(line.unit_price)} {audit.bill.currency}"
     return [
         *steps,

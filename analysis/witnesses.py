@@ -6,7 +6,7 @@ from typing import Final
 
 from analysis import recount
 from analysis.billing_days import day_number, day_of, iso, start_ms
-from analysis.bills import Bill, money
+from analysis.bills import Bill, Usage, money
 from analysis.counts import Count, Peak, peak
 from analysis.documents import Statement
 from analysis.findings import Finding, error, invalid, listed
@@ -155,7 +155,7 @@ def statement(run: Run, counted: Counts, terms: Terms | None) -> list[Finding]:
         if getattr(stated, name) != value
     ]
     findings = [error("statement_differs", f"the statement's {text}") for text in differences]
-    return findings + _lines(stated, terms.bill(top.dau))
+    return findings + _lines(stated, terms.bill(Usage(top.dau)))
 
 
 def journal_statement(run: Run) -> list[Finding]:
@@ -183,12 +183,12 @@ def journal_statement(run: Run) -> list[Finding]:
 
 
 def _summary(top: Peak, terms: Terms) -> Summary:
-    return Summary(top.dau, terms.bill(top.dau).dau_cents)
+    return Summary(top.dau, terms.bill(Usage(top.dau)).dau_cents)
 
 
 def _due(run: Run, terms: Terms, top: Peak) -> dict[str, object]:
     """What must stand in the statement beside its lines."""
-    bill = terms.bill(top.dau)
+    bill = terms.bill(Usage(top.dau))
     due = {
         "plan": terms.plan,
         "month": terms.month,

@@ -49,9 +49,16 @@ def _price_book(row: Mapping[str, Any]) -> PriceBook:
         name=row["name"],
         currency=row["currency"],
         plan_fee=row["plan_fee"],
-        dau=Overage(**row["dau"]),
-        groups=Overage(**row["groups"]),
+        dau=_overage(row, "dau"),
+        mau=_overage(row, "mau"),
+        groups=_overage(row, "groups"),
+        calls=row.get("calls", {}),
+        call_minutes_free=row.get("call_minutes_free", 0),
     )
+
+
+def _overage(row: Mapping[str, Any], item: str) -> Overage | None:
+    return Overage(**row[item]) if item in row else None
 
 
 def _access_point(row: Mapping[str, Any]) -> AccessPoint:

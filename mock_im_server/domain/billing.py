@@ -5,7 +5,7 @@ Sources: the vendor's purchase FAQ (1047/34421) and its price pages; the numbers
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from mock_im_server.domain.calendar import (
@@ -19,6 +19,9 @@ from mock_im_server.domain.calendar import (
 PRICE_PARTS_PER_CENT: Final = 1_000
 """Unit prices are integers of 1/100,000 of the currency: a thousand of them are a cent."""
 
+TIERS: Final = ("audio", "hd", "full_hd", "2k", "4k")
+"""Of a participant's time in a call; also the order in which free minutes are used up (647/42735 of 2022-06)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Overage:
@@ -31,13 +34,36 @@ class Overage:
 
 @dataclass(frozen=True, slots=True)
 class PriceBook:
-    """A dated price list."""
+    """A price list: what it has no price for is None, or absent, and costs nothing."""
 
     name: str
     currency: str
     plan_fee: Mapping[str, int]
-    dau: Overage
-    groups: Overage
+    """A calendar month's, by plan."""
+    dau: Overage | None = None
+    """On the month's peak day."""
+    mau: Overage | None = None
+    """On the month's distinct users: the lists from December 2022 bill by these instead of the peak day."""
+    groups: Overage | None = None
+    """On the month's peak of existing groups."""
+    calls: Mapping[str, int] = field(default_factory=dict)
+    """A minute's, by tier of `TIERS`."""
+    call_minutes_free: int = 0
+    """A month's, shared by all tiers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an app used in a month."""
+
+    daily_dau: Mapping[int, int] = field(default_factory=dict)
+    """Each day's distinct users with a successful login."""
+    monthly_users: int = 0
+    """The whole month's distinct users with a successful login."""
+    peak_groups: int = 0
+    """The highest net count of groups in the month."""
+    call_seconds: Mapping[str, int] = field(default_factory=dict)
+    """By tier, summed over all participants of all calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +110,49 @@ def peak(daily_dau: Mapping[int, int]) -> tuple[int | None, int]:
     return day, daily_dau[day]
 
 
-def lines(book: PriceBook, plan: str, peak_dau: int, units_of: type_units = started_units) -> list[Line]:
-    """The month's plan fee, then what the peak day costs on top.
+def lines(book: PriceBook, plan: str, usage: Usage, *, units_of: type_units = started_units) -> list[Line]:
+    """The month's plan fee, then what users and groups cost on top, then the minutes of calls.
 
-    The trial stops at its DAU quota instead of billing for more, so it has no overage line.
+    The trial stops at its quotas instead of billing for more, so it has no overage line; its calls are billed all
+    the same, as the trial of calls grants the use of them and no minutes (FAQ).
     """
     fee = book.plan_fee[plan]
     rows = [Line("plan", 1, 0, 1, 1, fee, cents(1, fee))]
     if fee:
-        rows.append(overage_line("dau", peak_dau, book.dau, units_of(peak_dau, book.dau)))
+        _, peak_dau = peak(usage.daily_dau)
+        measured = (
+            ("dau", peak_dau, book.dau),
+            ("mau", usage.monthly_users, book.mau),
+            ("groups", usage.peak_groups, book.groups),
+        )
+        rows += [
+            overage_line(item, quantity, overage, units_of(quantity, overage))
+            for item, quantity, overage in measured
+            if overage
+        ]
+    return rows + call_lines(book, usage.call_seconds)
+
+
+def call_lines(book: PriceBook, call_seconds: Mapping[str, int]) -> list[Line]:
+    """A line for each tier that was used, in the order in which the free minutes are used up.
+
+    The month's seconds of a tier become minutes once, rounded up: 61 s a day for 30 days are 31 minutes. A minute of
+    any tier takes one free minute, audio first (647/42734 of 2022-05 and 647/42735 of 2022-06).
+
+    >>> book = PriceBook("now", "USD", {}, calls={"audio": 99, "hd": 399}, call_minutes_free=10)
+    >>> [(row.item, row.quantity, row.free, row.units) for row in call_lines(book, {"hd": 61, "audio": 541})]
+    [('call_audio', 10, 10, 0), ('call_hd', 2, 0, 2)]
+    """
+    rows = []
+    free = book.call_minutes_free
+    for tier in TIERS:
+        minutes = -(-call_seconds.get(tier, 0) // 60)
+        if not minutes or tier not in book.calls:
+            continue
+        used = min(free, minutes)
+        free -= used
+        units, unit_price = minutes - used, book.calls[tier]
+        rows.append(Line(f"call_{tier}", minutes, used, 1, units, unit_price, cents(units, unit_price)))
     return rows
 
 
@@ -110,15 +170,17 @@ class Terms:
 def statement(
     terms: Terms,
     month: str,
-    daily_dau: Mapping[int, int],
+    usage: Usage,
+    *,
     units_of: type_units = started_units,
 ) -> dict[str, Any]:
     """The statement of a closed month, as JSON; `charged_on` stays null until `charged`.
 
-    `daily_dau` maps each day of the month to its distinct users with a successful login.
+    `usage.daily_dau` has every day of the month, also those without a login.
     """
+    daily_dau = usage.daily_dau
     peak_day, peak_dau = peak(daily_dau)
-    rows = lines(terms.book, terms.plan, peak_dau, units_of)
+    rows = lines(terms.book, terms.plan, usage, units_of=units_of)
     return {
         "sdkappid": terms.sdkappid,
         "plan": terms.plan,
@@ -128,6 +190,9 @@ def statement(
         "daily_dau": [{"day": iso_day(day), "dau": daily_dau[day]} for day in sorted(daily_dau)],
         "peak_dau": peak_dau,
         "peak_day": None if peak_day is None else iso_day(peak_day),
+        "monthly_users": usage.monthly_users,
+        "peak_groups": usage.peak_groups,
+        "call_seconds": {tier: usage.call_seconds[tier] for tier in TIERS if usage.call_seconds.get(tier)},
         "lines": [asdict(row) for row in rows],
         "total_cents": sum(row.amount_cents for row in rows),
         "closed_at_ms": closes_at_ms(terms, month),

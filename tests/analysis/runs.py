@@ -30,7 +30,10 @@ BOOK_2020: Final = {
     "currency": "USD",
     "plan_fee": {"trial": 0, "pro": 14_999_000, "ultimate": 44_999_000},
     "dau": {"free": 10_000, "per": 10_000, "unit_price": 14_999_000},
+    "mau": None,
     "groups": {"free": 100_000, "per": 100_000, "unit_price": 14_999_000},
+    "calls": {},
+    "call_minutes_free": 0,
 }
 
 KINDS: Final = ("first", "again", "second_device", "before_midnight", "bad_usersig")
@@ -88,6 +91,7 @@ def a_statement(
     lines = [_line("plan", 1, 1, fee, (0, 1))]
     if plan != "trial":
         lines.append(_line("dau", peak, units, 14_999_000, (10_000, 10_000)))
+        lines.append(_line("groups", 0, 0, 14_999_000, (100_000, 100_000)))
     charged_on = end.replace(day=charge_day)
     return {
         "sdkappid": SDKAPPID,
@@ -98,6 +102,9 @@ def a_statement(
         "daily_dau": [{"day": day, "dau": count} for day, count in daily.items()],
         "peak_dau": peak,
         "peak_day": next((d for d in daily if daily[d] == peak), None) if peak else None,
+        "monthly_users": 0,
+        "peak_groups": 0,
+        "call_seconds": {},
         "lines": lines,
         "total_cents": sum(line["amount_cents"] for line in lines),
         "closed_at_ms": _start_ms((end - EPOCH).days),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.bills import bill, cents, money, price, started_units
+from analysis.bills import Usage, bill, cents, money, price, started_units
 from analysis.prices import Overage, price_books
 
 FAQ = price_books()["2020"]
@@ -33,7 +33,7 @@ GOLDEN = [
 
 @pytest.mark.parametrize(("peak", "units", "amount"), GOLDEN)
 def test_pro_pays_each_started_ten_thousand_above_the_free_ones(peak: int, units: int, amount: int) -> None:
-    priced = bill(FAQ, "pro", peak)
+    priced = bill(FAQ, "pro", Usage(peak))
     assert (priced.dau_units, priced.dau_cents) == (units, amount)
     assert priced.total_cents == 14_999 + amount
 
@@ -49,15 +49,15 @@ def test_pro_pays_each_started_ten_thousand_above_the_free_ones(peak: int, units
     ],
 )
 def test_a_million_users_cost_what_plan_and_price_book_say(book: str, plan: str, total: int) -> None:
-    assert bill(price_books()[book], plan, 1_000_000).total_cents == total
+    assert bill(price_books()[book], plan, Usage(1_000_000)).total_cents == total
 
 
 def test_a_trial_is_never_charged_for_users() -> None:
-    assert bill(FAQ, "trial", 1_000_000).dau is None
+    assert bill(FAQ, "trial", Usage(1_000_000)).dau is None
 
 
 def test_only_the_excess_is_charged_never_the_whole_peak() -> None:
-    assert bill(FAQ, "pro", 1_000_000).dau_units == 99
+    assert bill(FAQ, "pro", Usage(1_000_000)).dau_units == 99
 
 
 @pytest.mark.parametrize(("parts", "rounded"), [(1_499, 1), (1_500, 2), (1_501, 2), (0, 0)])
@@ -84,7 +84,7 @@ def test_units_are_the_least_number_that_covers_the_excess(peak: int, overage: O
 @given(st.integers(0, 10**9), st.integers(0, 10**9), st.sampled_from([FAQ, RISEN]))
 def test_more_users_never_cost_less_and_the_total_is_the_sum_of_lines(one: int, other: int, book: object) -> None:
     low, high = (
-        bill(book, "pro", peak)  # type: ignore[arg-type]  # hypothesis loses the type
+        bill(book, "pro", Usage(peak))  # type: ignore[arg-type]  # hypothesis loses the type
         for peak in sorted((one, other))
     )
     assert low.total_cents <= high.total_cents

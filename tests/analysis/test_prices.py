@@ -12,12 +12,14 @@ from tests.analysis.runs import BOOK_2020
 def test_the_default_book_has_the_prices_of_the_faq() -> None:
     book = price_books()["2020"]
     assert book.plan_fee == {"trial": 0, "pro": 14_999_000, "ultimate": 44_999_000}
+    assert book.dau is not None
     assert (book.dau.free, book.dau.per, book.dau.unit_price) == (10_000, 10_000, 14_999_000)
 
 
 def test_the_book_of_2021_has_the_risen_prices() -> None:
     book = price_books()["2021-08"]
     assert book.plan_fee == {"trial": 0, "pro": 44_999_000, "ultimate": 89_999_000}
+    assert book.dau is not None
     assert book.dau.unit_price == 44_999_000
 
 

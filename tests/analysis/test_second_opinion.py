@@ -11,10 +11,11 @@ from analysis import loading, recount, second_opinion
 from analysis.audit import audit
 from analysis.bills import cents, started_units
 from analysis.counts import Count
-from analysis.prices import price_books
+from analysis.prices import Overage, price_books
 from tests.analysis.runs import a_run
 
 DATABASE = duckdb.connect()
+OVERAGES = [item for book in price_books().values() for item in (book.dau, book.mau, book.groups) if item]
 
 
 def test_both_count_the_same_users_and_answers(tmp_path: Path) -> None:
@@ -33,9 +34,8 @@ def test_a_difference_between_the_two_makes_the_run_invalid(tmp_path: Path, monk
     assert {finding.code for finding in audited.findings} == {"implementations_differ"}
 
 
-@given(st.integers(0, 10**9), st.sampled_from(sorted(price_books())))
-def test_both_price_a_peak_alike(peak: int, book: str) -> None:
-    overage = price_books()[book].dau
+@given(st.integers(0, 10**9), st.sampled_from(OVERAGES))
+def test_both_price_a_quantity_alike(peak: int, overage: Overage) -> None:
     units = started_units(peak, overage)
     charge = second_opinion.charge(DATABASE, peak, overage)
     assert charge == second_opinion.Charge(units, cents(units, overage.unit_price))

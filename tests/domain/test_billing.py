@@ -6,7 +6,17 @@ from hypothesis import strategies as st
 
 from mock_im_server import catalogue
 from mock_im_server.domain import billing
-from mock_im_server.domain.billing import Overage, PriceBook, Terms, cents, lines, overage_line, peak, started_units
+from mock_im_server.domain.billing import (
+    Overage,
+    PriceBook,
+    Terms,
+    Usage,
+    cents,
+    lines,
+    overage_line,
+    peak,
+    started_units,
+)
 from mock_im_server.domain.calendar import BillingCalendar, day_of, month_days
 
 BOOKS = catalogue.load().price_books
@@ -56,6 +66,7 @@ def test_groups_cost_their_started_units(groups: int, units: int, amount_cents: 
 
 def test_the_list_of_august_2021_costs_three_times_as_much() -> None:
     dau = BOOKS["2021-08"].dau
+    assert dau is not None
     assert overage_line("dau", 1_000_000, dau, started_units(1_000_000, dau)).amount_cents == 4_454_901
 
 
@@ -97,12 +108,12 @@ def test_the_peak_day_is_the_first_with_the_most_users(
     ("plan", "items", "total_cents"),
     [
         ("trial", ["plan"], 0),
-        ("pro", ["plan", "dau"], 14_999 + 14_999),
-        ("ultimate", ["plan", "dau"], 44_999 + 14_999),
+        ("pro", ["plan", "dau", "groups"], 14_999 + 14_999),
+        ("ultimate", ["plan", "dau", "groups"], 44_999 + 14_999),
     ],
 )
 def test_a_bill_is_the_plans_fee_and_the_overage(plan: str, items: list[str], total_cents: int) -> None:
-    rows = lines(BOOKS["2020"], plan, 10_001)
+    rows = lines(BOOKS["2020"], plan, Usage({1: 10_001}))
     assert [row.item for row in rows] == items
     assert sum(row.amount_cents for row in rows) == total_cents
 
@@ -116,7 +127,7 @@ def october(peak_dau: int) -> dict[int, int]:
 
 
 def test_a_month_of_a_million_users_is_stated_to_the_cent() -> None:
-    statement = billing.statement(terms(), "2026-10", october(1_000_000))
+    statement = billing.statement(terms(), "2026-10", Usage(october(1_000_000)))
     assert statement["peak_day"] == "2026-10-16"
     assert statement["peak_dau"] == 1_000_000
     assert statement["lines"][1] == {
@@ -136,7 +147,7 @@ def test_a_month_of_a_million_users_is_stated_to_the_cent() -> None:
 
 
 def test_a_month_without_logins_has_no_peak_day() -> None:
-    assert billing.statement(terms(), "2027-02", dict.fromkeys(month_days("2027-02"), 0))["peak_day"] is None
+    assert billing.statement(terms(), "2027-02", Usage(dict.fromkeys(month_days("2027-02"), 0)))["peak_day"] is None
 
 
 @pytest.mark.parametrize(
@@ -145,7 +156,7 @@ def test_a_month_without_logins_has_no_peak_day() -> None:
 )
 def test_the_charge_falls_on_its_day_of_the_next_month(month: str, charge_day: int, charged_on: str) -> None:
     chosen = terms(charge_day=charge_day)
-    charged = billing.charged(chosen, billing.statement(chosen, month, {}))
+    charged = billing.charged(chosen, billing.statement(chosen, month, Usage()))
     assert charged["charged_on"] == charged_on
     assert charged["charged_at_ms"] == BillingCalendar().start_ms(day_of(charged_on))
 
