@@ -10,9 +10,11 @@ from uuid import uuid4
 
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
+from mock_im_server import journal as log
 from mock_im_server.app import Running, running
 from mock_im_server.domain.apps import AppSettings
 from mock_im_server.domain.calendar import BillingCalendar, day_of
+from mock_im_server.journal import Row
 from mock_im_server.service import App
 from mock_im_server.settings import Settings
 from mock_im_server.wire import usersig
@@ -120,6 +122,12 @@ class Server:
     def app(self) -> App:
         return self.running.apps[SDKAPPID]
 
+    def rows(self) -> list[Row]:
+        """The journal so far."""
+        self.app.journal.write()
+        batches = log.read(self.app.journal.files()[0].parent).batches
+        return [Row(**row) for batch in batches for row in batch.to_pylist()]
+
     @asynccontextmanager
     async def connected(self, access_point: str = "", instance_id: str | None = None) -> AsyncIterator[Wire]:
         instance_id = uuid4().hex if instance_id is None else instance_id
@@ -129,7 +137,14 @@ class Server:
             yield Wire(socket, instance_id)
 
     async def rest(
-        self, command: str, body: object = None, *, method: str = "POST", data: bytes | None = None, **query: str
+        self,
+        command: str,
+        body: object = None,
+        *,
+        method: str = "POST",
+        data: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        **query: str,
     ) -> type_json:
         """The envelope. Every refusal of the vendor's comes with HTTP 200."""
         query = {
@@ -143,7 +158,7 @@ class Server:
         data = json.dumps(body).encode() if data is None else data
         given = {name: value for name, value in query.items() if value != "absent"}
         url = f"{self.running.url}/v4/{command}"
-        async with self.http.request(method, url, params=given, data=data) as response:
+        async with self.http.request(method, url, params=given, data=data, headers=headers) as response:
             assert response.status == 200
             return dict(await response.json())
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from mock_im_server import journal as log
 from mock_im_server.domain import plans
-from mock_im_server.domain.actions import Outcome
+from mock_im_server.domain.actions import Action, Outcome
 from mock_im_server.journal import Row
 from mock_im_server.service.origin import Origin
 
@@ -44,6 +44,8 @@ class Accounts:
 
     async def delete_all(self, user_ids: Sequence[str], origin: Origin = Origin()) -> list[int]:  # noqa: B008 -- immutable
         """For each 0 or the code of the refusal. What belongs to the user is gone for good; a used-up day stays so."""
+        if not self.may_delete:
+            return await self._refuse_deletion(user_ids, now_ms, origin)
         app = self._app
         now_ms = await app.settled_ms()
         epoch = app.clock.epoch
@@ -57,6 +59,15 @@ class Accounts:
             app.profiles.forget(user_id)
             app.groups.forget(user_id, groups)
             await app.end_sessions(outcome.number, KICK_BY_REST, now_ms)
+    async def _refuse_deletion(self, user_ids: Sequence[str], now_ms: int, origin: Origin) -> list[int]:
+        """Refusals that need no store still have their places in the one order."""
+        app = self._app
+        outcomes = await app.ordered([Action(app.clock.epoch) for _ in user_ids])
+        for user_id, outcome in zip(user_ids, outcomes, strict=True):
+            refusal = outcome._replace(code=plans.DELETE_REFUSED)
+            app.journal.append(_row(log.DELETE_REFUSED, refusal, now_ms, user_id, origin))
+        return [plans.DELETE_REFUSED] * len(user_ids)
+
         return [outcome.code for outcome in outcomes]
 
     @property

@@ -32,6 +32,15 @@ SDKAPPID_UNKNOWN: Final = 70020
 USERSIG_REVOKED: Final = 70052
 """The user was kicked after this UserSig was made; a newly made one holds."""
 
+PROFILE_VALUE_TOO_LONG: Final = 40601
+
+BAD_PARAMETER: Final = 10004
+"""Of the group service, as the codes below."""
+TOO_MANY_MEMBERS: Final = 10005
+NOT_ALLOWED: Final = 10007
+BAD_GROUP_ID: Final = 10015
+NO_COMMUNITIES: Final = 11000
+
 TICKET_INVALID: Final = -10003
 """The `a2` of a resume does not hold (seen as -10003 after a kick, TIMSDK#586)."""
 
@@ -56,6 +65,27 @@ TEXTS: Final = {
     USERSIG_OF_OTHER_APP: "UserSig was made for another SDKAppID",
     SDKAPPID_UNKNOWN: "SDKAppID does not exist",
     USERSIG_REVOKED: "UserSig is no longer valid, make a new one",
+    PROFILE_VALUE_TOO_LONG: "a profile field is longer than 500 bytes",
+    10003: "the operation is not allowed: the user is no member of the group",
+    BAD_PARAMETER: "invalid parameter",
+    TOO_MANY_MEMBERS: "too many members in one request",
+    10006: "operation too frequent: the daily quota of net new groups is used up",
+    NOT_ALLOWED: "the operation is not allowed for this type of group or this user",
+    10009: "the owner of a group cannot leave it",
+    10010: "the group does not exist or was destroyed",
+    10014: "the group is full",
+    BAD_GROUP_ID: "invalid group id",
+    10019: "the UserID does not exist",
+    # The vendor's own spelling, as clients have seen it.
+    10021: "group id has be used!",
+    10025: "group id has be used by youself!",
+    10036: "the number of live groups (AVChatRoom) exceeds the limit of the plan",
+    10037: "the number of groups of a user exceeds the limit of the plan",
+    10038: "the number of members exceeds the limit of the plan",
+    10058: "the number of groups exceeds the limit of the free plan",
+    NO_COMMUNITIES: "communities are not enabled for this app",
+    70107: "Err_TLS_PT_Open_Login_Account_Not_Exist",
+    71000: "accounts can only be deleted on the free plan",
     70398: "Err_TLS_Account_Num_Exceed_Threshold[70398]",
     72000: "the DAU quota of the free plan is used up",
     TICKET_INVALID: "the ticket of this session is not valid, log in again",

@@ -7,6 +7,7 @@ from io import BytesIO
 
 import pytest
 
+from mock_im_server import journal as log
 from mock_im_server.transport.rest import BODY_BYTES_MAX
 from tests.serving import REAL_MS, SDKAPPID, a_server, a_usersig, some_settings
 
@@ -212,3 +213,25 @@ async def test_nothing_is_acknowledged_when_the_journal_cannot_be_written(monkey
         assert "No space left on device" in str(done.pop().exception())
         monkeypatch.undo()
         assert await status_of(bodies[0]) == 503
+
+
+CLIENT = "0123456789abcdef" * 2
+
+
+async def test_a_call_that_names_itself_is_journaled_under_its_name() -> None:
+    async with a_server() as server:
+        for seq, user_id in ((1, "alice"), (7, "bob")):
+            await server.rest(IMPORT, {"UserID": user_id}, headers={"X-Request-Id": f"{CLIENT}-{seq}"})
+        rows = [(row.kind, row.connection, row.request_seq, row.text) for row in server.rows()[1:]]
+        assert rows == [
+            (log.CONNECTED, 1, 0, f"{CLIENT} rest"),
+            (log.IMPORTED, 1, 1, None),
+            (log.IMPORTED, 1, 7, None),
+        ]
+
+
+@pytest.mark.parametrize("name", ["", "7", CLIENT, f"{CLIENT}-", f"{CLIENT}-x", f"{CLIENT}-{'9' * 19}", f"g{CLIENT}-1"])
+async def test_a_name_of_another_form_is_ignored(name: str) -> None:
+    async with a_server() as server:
+        await server.rest(IMPORT, {"UserID": "alice"}, headers={"X-Request-Id": name})
+        assert [(row.kind, row.connection) for row in server.rows()[1:]] == [(log.IMPORTED, 0)]

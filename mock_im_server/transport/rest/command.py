@@ -1,0 +1,59 @@
+"""What a command of the REST API is made of: its name, the shapes of its body and its answer, and what carries it out.
+
+Bodies and answers are structs under the vendor's own field names. `null` and `""` mean absent, unknown fields are
+ignored, numbers may stand in quotes.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from mock_im_server.service import App, Origin
+from mock_im_server.wire import codes
+
+
+class Refused(Exception):  # noqa: N818 -- a refusal is a result here, not an error
+    """Carries a vendor code from a command to the envelope."""
+
+    def __init__(self, code: int, text: str | None = None) -> None:
+        self.code = code
+        self.text = codes.TEXTS[code] if text is None else text
+        super().__init__(self.text)
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """The envelope; answers with more in them derive from it."""
+
+    ActionStatus: str = "OK"
+    ErrorInfo: str = ""
+    ErrorCode: int = 0
+
+
+DONE: Final = Answer()
+"""The answer that holds nothing but the envelope."""
+
+type_carry_out = Callable[[App, Origin, Any], Awaitable[Answer]]
+
+
+class Nothing(msgspec.Struct):
+    """The body of a command that takes no parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command, `name` being `service/command`; the summary is the docstring of `carry_out`."""
+
+    name: str
+    body: type[msgspec.Struct]
+    carry_out: type_carry_out
+    malformed: int
+    """The code for a body in which a field has the wrong type."""
+    answer: type[Answer] = Answer
+
+
+def refused(answer: Answer, code: int) -> Answer:
+    """The answer of a command that is refused and says more than the envelope."""
+    answer.ActionStatus, answer.ErrorCode, answer.ErrorInfo = "FAIL", code, codes.TEXTS[code]
+    return answer

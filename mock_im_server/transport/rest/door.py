@@ -1,0 +1,142 @@
+"""The door of the REST API: `/v4/<service>/<command>`, always HTTP 200, errors in `ErrorCode`.
+
+Takes what real clients send (`docs/wire.md`): GET or POST, any content type over a JSON body, an empty body, old names.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from mock_im_server.domain.plans import ADMIN
+from mock_im_server.service import App, Origin
+from mock_im_server.transport.commits import Commits
+from mock_im_server.transport.frequency import FrequencyLimits
+from mock_im_server.transport.rest.command import DONE, Answer, Command, Refused
+from mock_im_server.transport.rest.commands import COMMANDS
+from mock_im_server.wire import codes, frames
+from mock_im_server.wire.user_ids import is_user_id
+
+BODY_BYTES_MAX: Final = 1024 * 1024
+PREFIX: Final = "/v4/"
+REQUEST_ID_HEADER: Final = "X-Request-Id"
+
+_METHODS: Final = frozenset({"GET", "POST"})
+_SDKAPPID: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
+_REQUEST_ID: Final = re.compile(r"([0-9a-fA-F]{32})-([0-9]{1,18})", re.ASCII)
+"""A client's name and the number of its call; 18 digits fit the journal's column."""
+
+_UNNAMED: Final = Origin()
+
+type_now = Callable[[], int]
+
+
+class _Entry:
+    """A command that is ready to be called."""
+
+    __slots__ = ("carry_out", "decode", "malformed", "name")
+
+    def __init__(self, command: Command) -> None:
+        self.name = command.name
+        self.carry_out = command.carry_out
+        self.malformed = command.malformed
+        self.decode: Callable[[bytes], msgspec.Struct] = msgspec.json.Decoder(command.body, strict=False).decode
+
+
+class Rest:
+    """The commands of all apps."""
+
+    def __init__(self, apps: Mapping[int, App], limits: FrequencyLimits, commits: Commits, real_ms: type_now) -> None:
+        self._apps = apps
+        self._limits = limits
+        self._commits = commits
+        self._real_ms = real_ms
+
+    def routes(self) -> list[web.RouteDef]:
+        # Every method and path below: the vendor has no HTTP errors, only codes.
+        known = [
+            web.route("*", PREFIX + command.name, partial(self._serve, _Entry(command)))
+            for command in COMMANDS.values()
+        ]
+        return [*known, web.route("*", PREFIX + "{resource:.*}", partial(self._serve, None))]
+
+    async def _serve(self, entry: _Entry | None, request: web.Request) -> web.Response:
+        try:
+            answer = await self._answer(entry, self._authorised(request), request)
+        except Refused as refused:
+            answer = Answer(ActionStatus="FAIL", ErrorInfo=refused.text, ErrorCode=refused.code)
+        body = _DONE_BYTES if answer is DONE else _encode(answer)
+        return web.Response(body=body, content_type="application/json")
+
+    async def _answer(self, entry: _Entry | None, app: App, request: web.Request) -> Answer:
+        if entry is None:
+            raise Refused(codes.BAD_RESOURCE)
+        if not self._limits.allow(app.settings.sdkappid, entry.name, self._real_ms()):
+            raise Refused(codes.FREQUENCY_LIMIT)
+        try:
+            body = _parsed(entry, await request.read())
+        except web.HTTPRequestEntityTooLarge as error:
+            raise Refused(codes.BAD_HTTP_REQUEST) from error
+        origin = await _origin(app, request)
+        try:
+            return await entry.carry_out(app, origin, body)
+        finally:
+            await self._commits.written(app)
+
+    def _authorised(self, request: web.Request) -> App:
+        if request.method not in _METHODS:
+            raise Refused(codes.HTTP_PARSE)
+        query = request.query
+        sdkappid = query.get("sdkappid", "")
+        if not sdkappid:
+            raise Refused(codes.SDKAPPID_MISSING)
+        if not _SDKAPPID.fullmatch(sdkappid):
+            raise Refused(codes.BAD_SDKAPPID)
+        app = self._apps.get(int(sdkappid))
+        if app is None:
+            raise Refused(codes.SDKAPPID_UNKNOWN)
+        identifier = query.get("identifier", "")
+        if not is_user_id(identifier):
+            raise Refused(codes.BAD_URL_ACCOUNT)
+        code = app.check_usersig(identifier, query.get("usersig", ""))
+        if code:
+            raise Refused(code)
+        if identifier != ADMIN:
+            raise Refused(codes.ADMIN_NEEDED)
+        return app
+
+
+_encode: Final = msgspec.json.Encoder().encode
+_DONE_BYTES: Final = _encode(DONE)
+
+
+async def _origin(app: App, request: web.Request) -> Origin:
+    """Where a call comes from, for clients that name themselves."""
+    named = _REQUEST_ID.fullmatch(request.headers.get(REQUEST_ID_HEADER, ""))
+    if named is None:
+        return _UNNAMED
+    return await app.origin(named[1], int(named[2]), await app.settled_ms())
+
+
+def _parsed(entry: _Entry, raw: bytes) -> Any:  # noqa: ANN401 -- the struct of the command
+    """The raw body is JSON whatever the header says; nothing, `{}`, `[]` and `null` all mean no parameters."""
+    try:
+        return entry.decode(raw or b"{}")
+    except frames.MALFORMED as error:
+        return _parsed_otherwise(entry, raw, error)
+
+
+def _parsed_otherwise(entry: _Entry, raw: bytes, error: Exception) -> Any:  # noqa: ANN401 -- as above
+    """What is no object with fields of the right types: another way to say nothing, no JSON, or a wrong type."""
+    try:
+        body = msgspec.json.decode(raw.strip() or b"{}")
+    except frames.MALFORMED as broken:
+        raise Refused(codes.JSON_PARSE) from broken
+    if not body and not isinstance(body, (str, bool, int, float)):
+        return entry.decode(b"{}")
+    if not isinstance(body, dict):
+        raise Refused(codes.JSON_PARSE)
+    raise Refused(entry.malformed) from error
