@@ -89,6 +89,11 @@ class Apps(Mapping[int, App]):
         (self._folder(sdkappid) / "app.json").unlink()
         return await self.make(old.settings, fixed_ms=fixed_ms)
 
+    async def change_plan(self, sdkappid: int, plan: str) -> None:
+        """Raises AppRefusedError for a plan that there is not, PlanRefusedError for one that may not be taken now."""
+        _one_of("plan", plan, self._catalogue.plans)
+        await self._apps[sdkappid].change_plan(self._catalogue.plans[plan])
+
     def free_sdkappid(self) -> int:
         return max(self._apps, default=FIRST_SDKAPPID - 1) + 1
 

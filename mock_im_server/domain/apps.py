@@ -21,6 +21,8 @@ class AppSettings:
     price_book: str = "2020"
     billing_offset_ms: int = UTC_PLUS_8_MS
     charge_day: int = CHARGE_DAY
+    account_delete: bool = False
+    """Allows `account_delete` on a paid plan too (71000 otherwise)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,6 @@ class Accounts:
 
     def __init__(self, app: "App") -> None:
         self._app = app
-        self.is_deletion_allowed = False
-        """71000 on paid plans, unless switched on."""
 
     async def import_all(self, user_ids: Sequence[str], origin: Origin = Origin()) -> list[int]:  # noqa: B008 -- immutable
         """For each, in order, 0 or the code of the refusal: the first that fit succeed.
@@ -44,10 +42,10 @@ class Accounts:
 
     async def delete_all(self, user_ids: Sequence[str], origin: Origin = Origin()) -> list[int]:  # noqa: B008 -- immutable
         """For each 0 or the code of the refusal. What belongs to the user is gone for good; a used-up day stays so."""
-        if not self.may_delete:
-            return await self._refuse_deletion(user_ids, now_ms, origin)
         app = self._app
         now_ms = await app.settled_ms()
+        if not self.may_delete:
+            return await self._refuse_deletion(user_ids, now_ms, origin)
         epoch = app.clock.epoch
         joined = [await app.groups.of_user(user_id, with_live=True) for user_id in user_ids]
         outcomes = await app.ordered([plans.deletion_of_account(epoch, user_id) for user_id in user_ids])
@@ -59,6 +57,8 @@ class Accounts:
             app.profiles.forget(user_id)
             app.groups.forget(user_id, groups)
             await app.end_sessions(outcome.number, KICK_BY_REST, now_ms)
+        return [outcome.code for outcome in outcomes]
+
     async def _refuse_deletion(self, user_ids: Sequence[str], now_ms: int, origin: Origin) -> list[int]:
         """Refusals that need no store still have their places in the one order."""
         app = self._app
@@ -68,11 +68,10 @@ class Accounts:
             app.journal.append(_row(log.DELETE_REFUSED, refusal, now_ms, user_id, origin))
         return [plans.DELETE_REFUSED] * len(user_ids)
 
-        return [outcome.code for outcome in outcomes]
-
     @property
     def may_delete(self) -> bool:
-        return self._app.plan.account_delete or self.is_deletion_allowed
+        """Paid plans refuse deletion with 71000, unless the app has it switched on."""
+        return self._app.plan.account_delete or self._app.settings.account_delete
 
     async def exist(self, user_ids: Sequence[str]) -> list[bool]:
         store = self._app.store

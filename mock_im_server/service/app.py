@@ -13,8 +13,8 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from mock_im_server import journal as log
-from mock_im_server.domain import billing, plans
-from mock_im_server.domain.actions import STALE_EPOCH, Action, Outcome
+from mock_im_server.domain import billing, groups, plans
+from mock_im_server.domain.actions import STALE_EPOCH, Action, Effects, Outcome, Peak
 from mock_im_server.domain.apps import AppSettings, Rules
 from mock_im_server.domain.calendar import iso_day, month_days, month_of
 from mock_im_server.domain.clock import Clock
@@ -387,10 +387,10 @@ class App:
         now_ms = await self.settled_ms()
         day = self.calendar.day(now_ms)
         month = month_of(day)
-        daily = await self._daily_dau(month)
-        peak_day, peak_dau = billing.peak(daily)
-        rows = billing.lines(self._terms.book, self.plan.name, peak_dau, self._rules.units)
-        (accounts,) = await self.store.sizes([plans.ACCOUNTS])
+        usage = await self._usage(month)
+        peak_day, peak_dau = billing.peak(usage.daily_dau)
+        rows = billing.lines(self._terms.book, self.plan.name, usage, units_of=self._rules.units)
+        accounts, groups_now, live_groups = await self.store.sizes([plans.ACCOUNTS, groups.GROUPS, groups.LIVE_GROUPS])
         return {
             "sdkappid": self.settings.sdkappid,
             "plan": self.plan.name,
@@ -406,7 +406,10 @@ class App:
             "accounts": accounts,
             "online": len(self.sessions),
             "logins": self.logins,
-            "dau": daily[day],
+            "groups": groups_now,
+            "live_groups": live_groups,
+            "peak_groups": usage.peak_groups,
+            "dau": usage.daily_dau[day],
             "peak_dau": peak_dau,
             "peak_day": None if peak_day is None else iso_day(peak_day),
             "total_cents": sum(row.amount_cents for row in rows),
@@ -513,10 +516,11 @@ class App:
             self._next_event_ms = billing.next_event(self._terms, self._month, is_closed=self._is_closed)
 
     async def _close(self, month: str) -> None:
-        daily = await self._daily_dau(month)
-        closed = billing.statement(self._terms, month, daily, self._rules.units)
+        closed = billing.statement(self._terms, month, await self._usage(month), units_of=self._rules.units)
         self.statements[month] = closed
-        await self.record(log.MONTH_CLOSED, closed["closed_at_ms"], closed)
+        # Groups that live on are the next month's first count.
+        peak = Peak(groups.peak_groups(billing.next_month(month)), groups.GROUPS)
+        await self.record(log.MONTH_CLOSED, closed["closed_at_ms"], closed, Effects(peaks=(peak,)))
 
     async def _charge(self, month: str) -> None:
         charged = billing.charged(self._terms, self.statements[month])
@@ -524,18 +528,24 @@ class App:
         charge = {key: charged[key] for key in ("month", "total_cents", "currency", "charged_on", "charged_at_ms")}
         await self.record(log.CHARGED, charged["charged_at_ms"], charge)
 
-    async def _daily_dau(self, month: str) -> dict[int, int]:
+    async def _usage(self, month: str) -> billing.Usage:
+        """What a month has used so far."""
         days = month_days(month)
-        sizes = await self.store.sizes([plans.active_users(day) for day in days])
-        return dict(zip(days, sizes, strict=True))
+        active = [plans.active_users(day) for day in days]
+        (peak_groups,) = await self.store.counters([groups.peak_groups(month)])
+        return billing.Usage(
+            daily_dau=dict(zip(days, await self.store.sizes(active), strict=True)),
+            monthly_users=await self.store.distinct(active),
+            peak_groups=peak_groups,
+        )
 
     async def _moved(self) -> None:
         await self.store.move_epoch(self.clock.epoch)
         clock = {"fixed_ms": self.clock.fixed_ms, "epoch": self.clock.epoch}
         await self.record(log.CLOCK_MOVED, self.now_ms(), clock)
 
-    async def record(self, kind: int, time_ms: int, text: dict[str, Any]) -> None:
-        (outcome,) = await self.ordered([Action(self.clock.epoch)])
+    async def record(self, kind: int, time_ms: int, text: dict[str, Any], effects: Effects | None = None) -> None:
+        (outcome,) = await self.ordered([Action(self.clock.epoch, effects=effects)])
         self.journal.append(Row(outcome.seq, time_ms, kind, text=json.dumps(text)))
         self.journal.write()
 

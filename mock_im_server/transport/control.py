@@ -16,7 +16,7 @@ from mock_im_server.apps import AppRefusedError, Apps
 from mock_im_server.domain.apps import CHARGE_DAY, AppSettings
 from mock_im_server.domain.calendar import UTC_PLUS_8_MS, BillingCalendar, day_of
 from mock_im_server.domain.clock import ClockRefusedError
-from mock_im_server.service import App
+from mock_im_server.service import App, PlanRefusedError
 from mock_im_server.wire import frames
 
 PREFIX: Final = "/control/v1"
@@ -34,7 +34,14 @@ class NewApp(msgspec.Struct, forbid_unknown_fields=True):
     price_book: str = "2020"
     billing_offset_ms: int = UTC_PLUS_8_MS
     charge_day: int = CHARGE_DAY
+    account_delete: bool = False
     start: str | None = None
+
+
+class ChangePlan(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `PUT /apps/{sdkappid}/plan`."""
+
+    plan: str
 
 
 class MoveClock(msgspec.Struct, forbid_unknown_fields=True):
@@ -67,6 +74,7 @@ class Control:
             web.get(app, self._of_app(_status)),
             web.post(f"{app}/reset", self._guarded(self._reset)),
             web.put(f"{app}/clock", self._of_app(_move_clock)),
+            web.put(f"{app}/plan", self._guarded(self._change_plan)),
             web.get(f"{app}/statements/{{month}}", self._of_app(_statement)),
             web.get(f"{app}/journal", self._of_app(_journal)),
             web.get(f"{app}/journal/{{file}}", self._of_app(_journal_file)),
@@ -108,6 +116,7 @@ class Control:
             price_book=new.price_book,
             billing_offset_ms=new.billing_offset_ms,
             charge_day=new.charge_day,
+            account_delete=new.account_delete,
         )
         start_ms = _start_ms(new.start, settings.billing_offset_ms)
         try:
@@ -125,6 +134,16 @@ class Control:
         except AppRefusedError as error:
             raise web.HTTPConflict(text=f"{error}\n") from error
         return _json(await fresh.status())
+
+
+    async def _change_plan(self, request: web.Request) -> web.Response:
+        app = self._app(request)
+        wish = await _body(request, ChangePlan)
+        try:
+            await self._apps.change_plan(app.settings.sdkappid, wish.plan)
+        except (AppRefusedError, PlanRefusedError) as error:
+            raise web.HTTPConflict(text=f"{error}\n") from error
+        return _json(await app.status())
 
 
 async def _version(_request: web.Request) -> web.Response:

@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_im_server.domain.actions import STALE_EPOCH, Action, Claim, Outcome, Quota
+from mock_im_server.domain.actions import (
+    STALE_EPOCH,
+    Action,
+    Claim,
+    Clear,
+    Draw,
+    Effects,
+    Leave,
+    Need,
+    Outcome,
+    Peak,
+    Quota,
+)
 from mock_im_server.recovery import Folded
 from mock_im_server.stores.base import Store
 from mock_im_server.stores.memory import MemoryStore
@@ -133,6 +145,95 @@ async def test_a_refused_action_names_a_known_user_by_its_number(store: Store) -
 
     assert (known.code, known.number) == (72000, 1)
     assert (unknown.code, unknown.number) == (70398, 0)
+
+
+ROOMS = Quota("rooms", 2, 10036)
+
+
+def creation(name: str) -> Action:
+    effects = Effects(
+        needs=(Need("rooms", name, 10021, is_in=False),),
+        draws=(Draw("new", 1, 3, 10006),),
+        peaks=(Peak("peak", "rooms"),),
+    )
+    return Action(0, (Claim(ROOMS, name),), effects)
+
+
+def destruction(name: str) -> Action:
+    effects = Effects(
+        needs=(Need("rooms", name, 10010),),
+        draws=(Draw("new", -1),),
+        leaves=(Leave("rooms", name),),
+        clears=(Clear(f"members/{name}", "joined/", name),),
+    )
+    return Action(0, effects=effects)
+
+
+async def test_a_need_that_does_not_hold_refuses_the_action_whole(store: Store) -> None:
+    outcomes = await store.apply([creation("a"), creation("a"), destruction("b")])
+
+    assert [outcome.code for outcome in outcomes] == [0, 10021, 10010]
+    assert await store.sizes(["rooms"]) == [1]
+    assert await store.counters(["new"]) == [1]
+
+
+async def test_a_place_that_is_left_is_free_again_and_a_counter_is_net(store: Store) -> None:
+    names = ["a", "b", "c"]
+    first = await store.apply([creation(name) for name in names])
+    again = await store.apply([destruction("a"), creation("c"), destruction("b"), creation("d"), creation("e")])
+
+    assert [outcome.code for outcome in first] == [0, 0, 10036]
+    assert [outcome.code for outcome in again] == [0, 0, 0, 0, 10036]
+    assert [outcome.drawn for outcome in again] == [(1,), (2,), (1,), (2,), ()]
+
+
+async def test_a_counter_refuses_beyond_its_limit_and_leaves_the_claims_undone(store: Store) -> None:
+    await store.apply([Action(0, effects=Effects(draws=(Draw("new", 3),)))])
+
+    (outcome,) = await store.apply([creation("a")])
+
+    assert (outcome.code, await store.sizes(["rooms"]), await store.counters(["new"])) == (10006, [0], [3])
+
+
+async def test_a_peak_stays_when_the_set_shrinks(store: Store) -> None:
+    await store.apply([creation("a"), creation("b"), destruction("a"), destruction("b"), creation("c")])
+
+    assert await store.counters(["peak"]) == [2]
+
+
+async def test_the_end_of_a_relation_takes_the_member_out_of_both_sides(store: Store) -> None:
+    await store.apply([Action(0, (Claim(Quota("accounts", None, 0), user),)) for user in "xy"])
+    await store.apply([creation("a"), creation("b")])
+    joins = [("x", "a"), ("y", "a"), ("x", "b")]
+    for user, room in joins:
+        claims = Claim(Quota(f"members/{room}", None, 0), user), Claim(Quota(f"joined/{user}", None, 0), room)
+        await store.apply([Action(0, claims)])
+
+    await store.apply([destruction("a")])
+
+    assert await store.sizes(["members/a", "joined/x", "joined/y"]) == [0, 1, 0]
+    assert await store.members("joined/x") == ["b"]
+
+
+async def test_a_user_who_comes_back_has_the_number_of_before(store: Store) -> None:
+    await store.apply([login("a"), Action(0, effects=Effects(leaves=(Leave("accounts", "a"),)))])
+
+    (again,) = await store.apply([login("a")])
+
+    # Counted on this day already, so that only the account is new.
+    assert (again.number, again.added) == (1, 0b01)
+
+
+async def test_members_of_several_sets_are_counted_once(store: Store) -> None:
+    days = [Quota(f"day/{number}", None, 0) for number in range(2)]
+    asked = [(days[0], "a"), (days[0], "b"), (days[1], "b"), (days[1], "c")]
+    await store.apply([Action(0, (Claim(day, user),)) for day, user in asked])
+
+    assert await store.distinct(["day/0", "day/1", "day/2"]) == 3
+    assert await store.distinct([]) == 0
+    assert await store.holds("day/0", ["a", "c", "nobody"]) == [True, False, False]
+    assert await store.numbers(["c", "nobody"]) == [3, 0]
+    assert await store.names([3, 1]) == ["c", "a"]
 
 
 async def test_a_restored_store_goes_on_where_the_journal_ends(store: Store) -> None:
