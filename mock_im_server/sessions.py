@@ -6,9 +6,14 @@ process, all connections end.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from pyroaring import BitMap
+
+from mock_im_server.domain.plans import Plan
+
+WEB: Final = 7
+"""The vendor's number of the platform Web."""
 
 
 class Connection(Protocol):
@@ -42,8 +47,8 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._of_user)
 
-    def open(self, user: int, session: Session, devices_max: int) -> tuple[Session, ...]:
-        """The sessions that must end, as there may be `devices_max` on one platform; mostly none."""
+    def open(self, user: int, session: Session, plan: Plan) -> tuple[Session, ...]:
+        """The sessions that must end, as the plan allows only so many on one platform; mostly none."""
         others = self._of_user.get(user)
         session.connection.users.add(user)
         if others is None:
@@ -51,6 +56,7 @@ class Sessions:
             return ()
         others = tuple(other for other in others if other.instance != session.instance)
         alike = [other for other in others if other.platform == session.platform]
+        devices_max = plan.web_devices_max if session.platform == WEB else plan.devices_max
         evicted = tuple(alike[: max(0, len(alike) - devices_max + 1)])
         self._of_user[user] = (*(other for other in others if other not in evicted), session)
         return evicted

@@ -36,8 +36,6 @@ FIRST_INSTANCE: Final = 1 << 30
 
 KICK_BY_LOGIN: Final = 1
 """`KickType` of the push: another login of this account took the place."""
-WEB: Final = 7
-"""The vendor's number of the platform Web."""
 CLIENTS_MAX: Final = 10_000
 """REST clients that are known by the name they give themselves; calls of further ones are journaled without it."""
 
@@ -172,6 +170,7 @@ class App:
             for (_, head), code in zip(requests, refusals, strict=True)
         ]
         outcomes = await self.store.apply(actions)
+        logins_before = self.logins
         answers = [
             await self._retried(request)
             if outcome.code == STALE_EPOCH
@@ -182,6 +181,7 @@ class App:
         ]
         if self._evicted:
             await self._end_evicted(now_ms)
+        self.statistics.count(day.day, "LoginTimes", self.logins - logins_before)
         self.statistics.reach(day.day, "MaxOnlineNum", len(self.sessions))
         return answers
 
@@ -189,9 +189,9 @@ class App:
         connection, head = request
         instance = head.status_instid or FIRST_INSTANCE + connection.number
         number = outcome.number
-        self._evicted += self._open_session(number, Session(instance, head.platform, connection))
+        for other in self.sessions.open(number, Session(instance, head.platform, connection), self.plan):
+            self._evicted.append((number, other))
         self.logins += 1
-        self.statistics.count(day, "LoginTimes")
         self.journal.append(
             Row(
                 outcome.seq,
@@ -254,7 +254,8 @@ class App:
         self.journal.append(row)
         if not holds:
             return frames.answer(head, row.code, codes.TEXTS[row.code])
-        self._evicted += self._open_session(user, Session(head.status_instid, head.platform, connection))
+        session = Session(head.status_instid, head.platform, connection)
+        self._evicted += [(user, other) for other in self.sessions.open(user, session, self.plan)]
         await self._end_evicted(now_ms)
         return frames.login_answer(head, user, head.status_instid, head.a2, self.real_s())
 
@@ -305,12 +306,6 @@ class App:
     def refuse_usersigs(self, user_id: str) -> None:
         """From now on only UserSigs that are made later log this user in."""
         self._kicked_s[user_id] = self.real_s()
-
-    def _open_session(self, user: int, session: Session) -> list[tuple[int, Session]]:
-        plan = self.plan
-        devices_max = plan.web_devices_max if session.platform == WEB else plan.devices_max
-        evicted = self.sessions.open(user, session, devices_max)
-        return [(user, other) for other in evicted] if evicted else []
 
     async def _end_evicted(self, now_ms: int, kick_type: int = KICK_BY_LOGIN) -> None:
         """Push the kick to sessions that had to end, and keep it in the journal."""
