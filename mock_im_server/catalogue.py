@@ -2,12 +2,14 @@
 
 import csv
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from mock_im_server.domain.billing import Overage, PriceBook
+from mock_im_server.domain.billing import Overage, PriceBook, PriceList, book_of_app_opened
+from mock_im_server.domain.calendar import day_of
+from mock_im_server.domain.calls import CallTrial, Notice
 from mock_im_server.domain.geography import AccessPoint
 from mock_im_server.domain.plans import Plan
 
@@ -23,14 +25,26 @@ class Catalogue:
     access_points: Mapping[str, AccessPoint]
     countries: Mapping[str, tuple[float, float]]
     """Latitude and longitude of each country's largest city, by ISO 3166 alpha-2 code."""
+    price_lists: Sequence[PriceList] = ()
+    """The price books again, each with the sites and days that it is for."""
+    call_trial: CallTrial = field(default_factory=lambda: _call_trial(_toml(_DATA / "call_trial.toml")))
+
+    @property
+    def sites(self) -> list[str]:
+        return sorted({site for one in self.price_lists for site in one.sites})
+
+    def book_of_app_opened(self, site: str, day: int) -> PriceBook | None:
+        """By the day on which an app was opened; None when no list of that site and day stands here."""
+        return book_of_app_opened(self.price_lists, site, day)
 
 
 def load() -> Catalogue:
     points = _toml(_DATA / "access_points.toml")["access_points"]
-    books = [_price_book(_toml(path)) for path in sorted((_DATA / "price_books").glob("*.toml"))]
+    lists = [_price_list(_toml(path)) for path in sorted((_DATA / "price_books").glob("*.toml"))]
     return Catalogue(
         plans={name: _plan(name, row) for name, row in _toml(_DATA / "plans.toml").items()},
-        price_books={book.name: book for book in books},
+        price_books={one.book.name: one.book for one in lists},
+        price_lists=lists,
         access_points={row["code"]: _access_point(row) for row in points},
         countries=_countries(_DATA / "countries.csv"),
     )
@@ -42,6 +56,19 @@ def _toml(path: Path) -> dict[str, Any]:
 
 def _plan(name: str, row: Mapping[str, Any]) -> Plan:
     return Plan(name, **row)
+
+
+def _call_trial(row: Mapping[str, Any]) -> CallTrial:
+    return CallTrial(row["days"], row["trials_max"], Notice(**row["notice"]))
+
+
+def _price_list(row: Mapping[str, Any]) -> PriceList:
+    return PriceList(
+        book=_price_book(row),
+        sites=tuple(row["sites"]),
+        first_day=day_of(row["valid_from"].isoformat()),
+        end_day=day_of(row["valid_to"].isoformat()) if "valid_to" in row else None,
+    )
 
 
 def _price_book(row: Mapping[str, Any]) -> PriceBook:

@@ -4,7 +4,7 @@ Money is integers: unit prices in 1/100,000 of the currency, amounts in cents, e
 Sources: the vendor's purchase FAQ (1047/34421) and its price pages; the numbers are in `data/price_books/`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -50,6 +50,33 @@ class PriceBook:
     """A minute's, by tier of `TIERS`."""
     call_minutes_free: int = 0
     """A month's, shared by all tiers."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """A price book with the sites and days that it is for."""
+
+    book: PriceBook
+    sites: tuple[str, ...]
+    first_day: int
+    """The first day on which an app opened by this list, from 1970-01-01."""
+    end_day: int | None
+    """The first day on which it no longer did; None while no later list is known."""
+
+
+def book_of_app_opened(lists: Iterable[PriceList], site: str, day: int) -> PriceBook | None:
+    """The price book of an app that was opened on a day; None when no list of that site and day is known.
+
+    An app keeps the list under which it was opened, as the vendor let apps of before December 2022 do.
+    """
+    return next(
+        (
+            one.book
+            for one in lists
+            if site in one.sites and one.first_day <= day and (one.end_day is None or day < one.end_day)
+        ),
+        None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,8 @@
 """Golden bills, typed by hand, and what holds for every bill."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,10 +10,12 @@ from hypothesis import strategies as st
 from mock_im_server import catalogue
 from mock_im_server.domain import billing
 from mock_im_server.domain.billing import (
+    TIERS,
     Overage,
     PriceBook,
     Terms,
     Usage,
+    call_lines,
     cents,
     lines,
     overage_line,
@@ -19,7 +24,8 @@ from mock_im_server.domain.billing import (
 )
 from mock_im_server.domain.calendar import BillingCalendar, day_of, month_days
 
-BOOKS = catalogue.load().price_books
+CATALOGUE = catalogue.load()
+BOOKS = CATALOGUE.price_books
 DAU = Overage(free=10_000, per=10_000, unit_price=14_999_000)
 GROUPS = Overage(free=100_000, per=100_000, unit_price=14_999_000)
 
@@ -68,6 +74,122 @@ def test_the_list_of_august_2021_costs_three_times_as_much() -> None:
     dau = BOOKS["2021-08"].dau
     assert dau is not None
     assert overage_line("dau", 1_000_000, dau, started_units(1_000_000, dau)).amount_cents == 4_454_901
+
+
+def total(book: str, plan: str, usage: Usage) -> int:
+    return sum(row.amount_cents for row in lines(BOOKS[book], plan, usage))
+
+
+@pytest.mark.parametrize(
+    ("book", "plan", "usage", "total_cents"),
+    [
+        # Pro at the prices of 2021-08: the plan, two units of users, two of groups: 449.99 + 899.98 + 899.98.
+        ("2021-08", "pro", Usage({1: 25_000}, peak_groups=250_000), 224_995),
+        ("2020", "pro", Usage({1: 1_000_000}, peak_groups=250_000), 14_999 + 1_484_901 + 29_998),
+        ("2022-12", "pro", Usage({1: 12_000}, monthly_users=12_000, peak_groups=250_000), 42_900),
+        ("2022-12", "ultimate", Usage(monthly_users=12_000), 72_900),
+        ("2022-12", "pro", Usage(monthly_users=10_001), 39_902),  # 1.5 cents, rounded half up
+        ("2022-12", "trial", Usage(monthly_users=100), 0),
+        # The two examples that the vendor's page of 2019 prints.
+        ("cn-2019", "pro", Usage({1: 150_000}), 99_900 + 1_000_000),
+        ("cn-2019", "pro", Usage(peak_groups=130_000), 99_900 + 100_000),
+        ("cn-domestic", "ultimate", Usage({1: 10_001}), 299_900 + 100_000),
+        ("cn-overseas", "pro", Usage({1: 10_001}, peak_groups=100_001), 299_900 + 300_000 + 300_000),
+    ],
+)
+def test_each_list_bills_what_it_has_a_price_for(book: str, plan: str, usage: Usage, total_cents: int) -> None:
+    assert total(book, plan, usage) == total_cents
+
+
+def test_the_worked_example_of_trtc_without_free_minutes() -> None:
+    # Six users for an hour: one receives HD, four receive 2K, one audio only: 0.2394 + 3.8376 + 0.0594 = 4.14 USD.
+    used = {"hd": 3_600, "2k": 4 * 3_600, "audio": 3_600}
+    rows = call_lines(replace(BOOKS["2020"], call_minutes_free=0), used)
+    assert [(row.item, row.quantity, row.amount_cents) for row in rows] == [
+        ("call_audio", 60, 6),
+        ("call_hd", 60, 24),
+        ("call_2k", 240, 384),
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "minutes"), [(59, 1), (60, 1), (61, 2), (30 * 61, 31)])
+def test_a_tiers_seconds_become_minutes_once_a_month(seconds: int, minutes: int) -> None:
+    (row,) = call_lines(BOOKS["2020"], {"audio": seconds})
+    assert (row.quantity, row.free, row.units) == (minutes, minutes, 0)
+
+
+def test_free_minutes_are_used_up_from_audio_to_4k_one_for_one() -> None:
+    rows = call_lines(BOOKS["2020"], {"4k": 6_000, "hd": 660_000, "audio": 240_000})
+    assert [(row.item, row.free, row.units, row.amount_cents) for row in rows] == [
+        ("call_audio", 4_000, 0, 0),
+        ("call_hd", 6_000, 5_000, 1_995),
+        ("call_4k", 0, 100, 360),
+    ]
+
+
+def test_a_trial_pays_for_minutes_though_for_nothing_else() -> None:
+    rows = lines(BOOKS["2020"], "trial", Usage({1: 100}, peak_groups=110, call_seconds={"hd": 660_000}))
+    assert [(row.item, row.amount_cents) for row in rows] == [("plan", 0), ("call_hd", 399)]
+
+
+def test_a_list_without_minutes_has_no_line_for_them() -> None:
+    assert call_lines(BOOKS["cn-domestic"], {"audio": 10**9}) == []
+
+
+def test_a_statement_says_what_was_used_beside_the_days() -> None:
+    usage = Usage(october(9_000), monthly_users=9_500, peak_groups=3, call_seconds={"hd": 61, "audio": 1, "4k": 0})
+    statement = billing.statement(terms(), "2026-10", usage)
+    assert (statement["monthly_users"], statement["peak_groups"]) == (9_500, 3)
+    assert list(statement["call_seconds"].items()) == [("audio", 1), ("hd", 61)]
+    assert [row["item"] for row in statement["lines"]] == ["plan", "dau", "groups", "call_audio", "call_hd"]
+
+
+@pytest.mark.parametrize(
+    ("site", "opened", "name"),
+    [
+        ("intl", "2018-12-31", None),
+        ("intl", "2020-01-31", "cn-2019"),
+        ("intl", "2021-08-05", "2020"),
+        ("intl", "2021-08-06", "2021-08"),
+        ("intl", "2022-12-26", "2022-12"),
+        ("intl", "2025-01-01", None),
+        ("cn-domestic", "2030-01-01", "cn-domestic"),
+        ("cn-overseas", "2021-08-06", "cn-overseas"),
+        ("elsewhere", "2021-08-06", None),
+    ],
+)
+def test_an_app_keeps_the_list_of_the_day_on_which_it_opened(site: str, opened: str, name: str | None) -> None:
+    book = CATALOGUE.book_of_app_opened(site, day_of(opened))
+    assert (book.name if book else None) == name
+
+
+def test_no_two_lists_of_a_site_hold_on_the_same_day() -> None:
+    for site in CATALOGUE.sites:
+        spans = sorted((one.first_day, one.end_day) for one in CATALOGUE.price_lists if site in one.sites)
+        assert all(end is not None and end <= start for (_, end), (start, _) in pairwise(spans))
+
+
+used = st.integers(0, 10**7)
+seconds = st.dictionaries(st.sampled_from(TIERS), used)
+
+
+@given(st.sampled_from(sorted(BOOKS)), used, used, used, seconds, st.integers(0, 3), st.integers(1, 10**6))
+def test_more_of_anything_never_costs_less(  # noqa: PLR0913, PLR0917 -- one of each thing that is billed
+    book: str, dau: int, monthly: int, groups: int, calls: dict[str, int], which: int, more: int
+) -> None:
+    one = [dau, monthly, groups, calls.get("hd", 0)]
+    other = [count + more * (place == which) for place, count in enumerate(one)]
+    low, high = (total(book, "pro", Usage({1: n[0]}, n[1], n[2], calls | {"hd": n[3]})) for n in (one, other))
+    assert low <= high
+
+
+@given(seconds)
+def test_exactly_the_free_minutes_are_free(calls: dict[str, int]) -> None:
+    rows = call_lines(BOOKS["2020"], calls)
+    minutes = sum(row.quantity for row in rows)
+    assert sum(row.free for row in rows) == min(10_000, minutes)
+    assert all(row.units == row.quantity - row.free >= 0 for row in rows)
+    assert 0 <= 60 * minutes - sum(calls.values()) <= 59 * len(rows)
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**6), st.integers(1, 10**6))
