@@ -7,7 +7,7 @@ from typing import Final
 import duckdb
 
 from analysis import completeness, matching, second_opinion, witnesses
-from analysis.bills import Bill, Usage
+from analysis.bills import Bill
 from analysis.counts import Count, Peak, peak
 from analysis.findings import Finding, invalid
 from analysis.journals import Journal
@@ -58,9 +58,10 @@ def audit(run: Run, progress: Callable[[str], None] = lambda _step: None) -> Aud
     counted = witnesses.counts(run)
     terms = run.terms
     top = peak(counted.ledger.dau, terms.days) if terms else None
+    bill = terms.bill(witnesses.usage(counted.ledger, terms)) if terms else None
     checks = [*_complete(run), *_arithmetic(run, counted, terms)]
     progress("counting with DuckDB")
-    checks.append(Check("pandas and DuckDB agree", COMPLETENESS, tuple(_second(run, counted, top))))
+    checks.append(Check("pandas and DuckDB agree", COMPLETENESS, tuple(_second(run, counted, bill))))
     if run.journal:
         progress("comparing row by row")
         checks += _row_by_row(run, run.journal)
@@ -70,7 +71,7 @@ def audit(run: Run, progress: Callable[[str], None] = lambda _step: None) -> Aud
         counts=counted,
         summaries=witnesses.summaries(run, counted, terms),
         peak=top,
-        bill=terms.bill(Usage(top.dau)) if terms and top else None,
+        bill=bill,
         checks=tuple(checks),
     )
 
@@ -113,15 +114,14 @@ def _row_by_row(run: Run, journal: Journal) -> list[Check]:
     return [Check(name, DIFFERENCES, tuple(findings)) for name, findings in found.items()]
 
 
-def _second(run: Run, counted: Counts, top: Peak | None) -> list[Finding]:
+def _second(run: Run, counted: Counts, bill: Bill | None) -> list[Finding]:
     with duckdb.connect() as database:
         second = second_opinion.of_ledger(database, run.ledger.table, run.offset_ms)
         findings = _count_differs("ledger", counted.ledger, second)
         if run.journal and counted.journal:
             second = second_opinion.of_journal(database, run.journal.table, run.offset_ms)
             findings += _count_differs("journal", counted.journal, second)
-        line = run.terms.bill(Usage(top.dau)).dau if run.terms and top else None
-        if line:
+        for line in bill.overages if bill else ():
             charge = second_opinion.charge(database, line.quantity, Overage(line.free, line.per, line.unit_price))
             if charge != Charge(line.units, line.amount_cents):
                 text = f"pandas and DuckDB charge differently: {line.amount_cents} and {charge.cents} cents"
@@ -132,6 +132,10 @@ def _second(run: Run, counted: Counts, top: Peak | None) -> list[Finding]:
 def _count_differs(name: str, first: Count, second: Count) -> list[Finding]:
     return [
         invalid("implementations_differ", f"pandas and DuckDB count the {name}'s {what} differently")
-        for what, one, other in (("users", first.dau, second.dau), ("answers", first.codes, second.codes))
+        for what, one, other in (
+            ("users", first.dau, second.dau),
+            ("answers", first.codes, second.codes),
+            ("months", first.monthly_users, second.monthly_users),
+        )
         if dict(one) != dict(other)
     ]

@@ -14,6 +14,8 @@ PRICE_PARTS_PER_CENT: Final = 1_000
 
 TRIAL: Final = "trial"
 
+OVERAGES: Final = ("dau", "mau", "groups")
+
 CALL_TIERS: Final = ("audio", "hd", "full_hd", "2k", "4k")
 """The free minutes go to audio first, to 4K last."""
 
@@ -59,10 +61,24 @@ class Bill:
         """The sum of the lines."""
         return sum(line.amount_cents for line in self.lines)
 
+    def line(self, item: str) -> Line | None:
+        """Find a line; None when the bill has none of that name."""
+        return next((line for line in self.lines if line.item == item), None)
+
     @property
     def dau(self) -> Line | None:
-        """The DAU overage; None for the trial, which refuses instead of charging."""
-        return next((line for line in self.lines if line.item == "dau"), None)
+        """The DAU overage; None for the trial, which refuses instead of charging, and where months are charged."""
+        return self.line("dau")
+
+    @property
+    def overages(self) -> tuple[Line, ...]:
+        """What is charged by started units: users of the day or of the month, and groups."""
+        return tuple(line for line in self.lines if line.item in OVERAGES)
+
+    @property
+    def users_cents(self) -> int:
+        """What users cost beyond the plan's fee, be they counted by day or by month."""
+        return sum(line.amount_cents for line in self.lines if line.item in ("dau", "mau"))
 
     @property
     def dau_units(self) -> int:

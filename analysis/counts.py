@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Distinct users by billing day, and requests by (billing day, code); only what is not zero."""
+    """Distinct users by billing day and by month, and requests by (billing day, code); only what is not zero."""
 
     dau: Mapping[int, int]
     codes: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    monthly_users: Mapping[str, int] = field(default_factory=dict)
+    """By month like "2026-10"; who comes on several days counts once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from analysis import recount
-from analysis.bills import Bill, Usage, bill
-from analysis.counts import Peak, peak
+from analysis.bills import Bill, bill
+from analysis.counts import Count, Peak, peak
 from analysis.loading import Run, Terms
 from analysis.prices import price_books
+from analysis.witnesses import usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +19,11 @@ class Alternative:
     bill: Bill
 
 
-def alternatives(run: Run, terms: Terms, top: Peak) -> list[Alternative]:
+def alternatives(run: Run, terms: Terms, counted: Count) -> list[Alternative]:
     """Price the month again under each other reading, one change at a time."""
+    used, top = usage(counted, terms), peak(counted.dau, terms.days)
     answered, offset_ms = run.ledger.answered, run.offset_ms
-    daily = {}
+    daily: dict[str, Count] = {}
     if (answered["verb"] == "resume").any():
         resumed = recount.of_ledger(answered, offset_ms, resumes_count=True)
         daily["a resumed session counts as a login"] = resumed
@@ -30,8 +32,8 @@ def alternatives(run: Run, terms: Terms, top: Peak) -> list[Alternative]:
     found = []
     for reading, count in daily.items():
         other = peak(count.dau, terms.days)
-        found.append(Alternative(reading, other, terms.bill(Usage(other.dau))))
+        found.append(Alternative(reading, other, terms.bill(usage(count, terms))))
     for name, book in price_books().items():
         if name != terms.book.name and terms.plan in book.plan_fee:
-            found.append(Alternative(f"price book {name}", top, bill(book, terms.plan, Usage(top.dau))))
+            found.append(Alternative(f"price book {name}", top, bill(book, terms.plan, used)))
     return found

@@ -40,8 +40,11 @@ class PriceBook:
 
     name: str
     currency: str
+    sites: tuple[str, ...]
+    """Whose apps it is for, when it is chosen by the day on which an app was opened."""
     valid_from: date
-    valid_to: date
+    valid_to: date | None
+    """The first day on which another list held; None while none is known."""
     plan_fee: Mapping[str, int]
     dau: Overage | None
     mau: Overage | None
@@ -71,13 +74,33 @@ def price_books() -> Mapping[str, PriceBook]:
     return {book.name: book for book in books}
 
 
+def book_of_app_opened(site: str, on: date) -> PriceBook | None:
+    """Find the list under which a site's app opened on a day; an app keeps it. None when none is known.
+
+    >>> [book.name for day in (date(2021, 8, 5), date(2021, 8, 6)) if (book := book_of_app_opened("intl", day))]
+    ['2020', '2021-08']
+    """
+    fitting = [
+        book
+        for book in price_books().values()
+        if site in book.sites and book.valid_from <= on and (book.valid_to is None or on < book.valid_to)
+    ]
+    return fitting[0] if fitting else None
+
+
+def sites() -> list[str]:
+    """Name the sites for which there is a list."""
+    return sorted({site for book in price_books().values() for site in book.sites})
+
+
 def _read(path: Path) -> PriceBook:
     row = tomllib.loads(path.read_text(encoding="utf-8"))
     return PriceBook(
         name=row["name"],
         currency=row["currency"],
+        sites=tuple(row["sites"]),
         valid_from=row["valid_from"],
-        valid_to=row["valid_to"],
+        valid_to=row.get("valid_to"),
         plan_fee=row["plan_fee"],
         dau=_overage(row, "dau"),
         mau=_overage(row, "mau"),

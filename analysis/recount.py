@@ -1,4 +1,4 @@
-"""The reference count, in pandas: distinct users a day from the ledger and, separately, from the journal.
+"""The reference count, in pandas: distinct users a day and a month from the ledger and, separately, from the journal.
 
 The rule (purchase FAQ, 1047/34421): a user counts on a day on which a login of theirs succeeded, once. Refusals,
 resumed sessions and REST calls do not count.
@@ -6,7 +6,7 @@ resumed sessions and REST calls do not count.
 
 import pandas as pd
 
-from analysis.billing_days import day_of
+from analysis.billing_days import day_of, iso
 from analysis.counts import Count
 from analysis.journals import Journal
 
@@ -17,15 +17,18 @@ def of_ledger(answered: pd.DataFrame, offset_ms: int, *, resumes_count: bool = F
     admitted = answered["code"] == 0
     if not resumes_count:
         admitted &= answered["verb"] == "login"
-    return Count(distinct(day[admitted], answered.loc[admitted, "user"]), _sizes(day, answered["code"]))
+    days, users = day[admitted], answered.loc[admitted, "user"]
+    return Count(distinct(days, users), _sizes(day, answered["code"]), monthly(days, users))
 
 
 def of_journal(journal: Journal, offset_ms: int) -> Count:
     """Count what the server did, on the day of each row's time; what the server counted is not looked at."""
     logins, requests = journal.logins, journal.requests
+    days = day_of(logins["time_ms"], offset_ms)
     return Count(
-        distinct(day_of(logins["time_ms"], offset_ms), logins["user"]),
+        distinct(days, logins["user"]),
         _sizes(day_of(requests["time_ms"], offset_ms), requests["code"]),
+        monthly(days, logins["user"]),
     )
 
 
@@ -33,6 +36,13 @@ def distinct(day: "pd.Series[int]", user: "pd.Series[int]") -> dict[int, int]:
     """Count the distinct users of each day."""
     days = day[~_keys(day, user).duplicated()].value_counts().sort_index()
     return dict(zip(days.index.tolist(), days.tolist(), strict=True))
+
+
+def monthly(day: "pd.Series[int]", user: "pd.Series[int]") -> dict[str, int]:
+    """Count the distinct users of each month."""
+    names = sorted({iso(number)[:7] for number in day.unique()})
+    month = day.map({number: names.index(iso(number)[:7]) for number in day.unique()}).astype("int64")
+    return {names[number]: count for number, count in distinct(month, user).items()}
 
 
 def counted_days(logins: pd.DataFrame, offset_ms: int) -> pd.Series:

@@ -103,9 +103,7 @@ def waterfall(audit: Audit) -> list[Step]:
 
 
 def _other(audit: Audit) -> list[Alternative]:
-    if not (audit.terms and audit.peak):
-        return []
-    return alternatives(audit.run, audit.terms, audit.peak)
+    return alternatives(audit.run, audit.terms, audit.counts.ledger) if audit.terms else []
 
 
 def _plots(audit: Audit, times: Latencies) -> dict[str, Markup | None]:

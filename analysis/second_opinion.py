@@ -24,11 +24,22 @@ _LEDGER_DAU = """
     WHERE code = 0 AND verb = 'login' GROUP BY day
 """
 
+_LEDGER_MONTHS = """
+    SELECT strftime(DATE '1970-01-01' + day::INTEGER, '%Y-%m') AS month, count(DISTINCT user_id) FROM ({answered})
+    WHERE code = 0 AND verb = 'login' GROUP BY month
+"""
+
 _LEDGER_CODES = "SELECT day, code, count(*) FROM ({answered}) GROUP BY day, code"
 
 _JOURNAL_DAU = """
     SELECT (time_ms + {offset}) // {day} AS day, count(DISTINCT "user") FROM journal
     WHERE kind = 5 GROUP BY day
+"""
+
+_JOURNAL_MONTHS = """
+    SELECT strftime(DATE '1970-01-01' + ((time_ms + {offset}) // {day})::INTEGER, '%Y-%m') AS month,
+      count(DISTINCT "user")
+    FROM journal WHERE kind = 5 GROUP BY month
 """
 
 _JOURNAL_CODES = """
@@ -38,7 +49,7 @@ _JOURNAL_CODES = """
 
 _CHARGE = """
     SELECT units, (units * $unit_price + 500) // 1000 AS cents
-    FROM (SELECT greatest(0, ($peak::HUGEINT - $free + $per - 1) // $per) AS units)
+    FROM (SELECT greatest(0, ($quantity::HUGEINT - $free + $per - 1) // $per) AS units)
 """
 
 
@@ -56,7 +67,8 @@ def of_ledger(database: Database, table: pa.Table, offset_ms: int) -> Count:
     answered = _ANSWERED.format(offset=offset_ms, day=DAY_MS)
     dau = database.sql(_LEDGER_DAU.format(answered=answered)).fetchall()
     codes = database.sql(_LEDGER_CODES.format(answered=answered)).fetchall()
-    return Count(dict(dau), _codes(codes))
+    months = database.sql(_LEDGER_MONTHS.format(answered=answered)).fetchall()
+    return Count(dict(dau), _codes(codes), dict(months))
 
 
 def of_journal(database: Database, table: pa.Table, offset_ms: int) -> Count:
@@ -64,12 +76,13 @@ def of_journal(database: Database, table: pa.Table, offset_ms: int) -> Count:
     database.register("journal", table)
     dau = database.sql(_JOURNAL_DAU.format(offset=offset_ms, day=DAY_MS)).fetchall()
     codes = database.sql(_JOURNAL_CODES.format(offset=offset_ms, day=DAY_MS)).fetchall()
-    return Count(dict(dau), _codes(codes))
+    months = database.sql(_JOURNAL_MONTHS.format(offset=offset_ms, day=DAY_MS)).fetchall()
+    return Count(dict(dau), _codes(codes), dict(months))
 
 
-def charge(database: Database, peak_dau: int, overage: Overage) -> Charge:
-    """Price a peak a second time."""
-    values = {"peak": peak_dau, **asdict(overage)}
+def charge(database: Database, quantity: int, overage: Overage) -> Charge:
+    """Price a quantity a second time."""
+    values = {"quantity": quantity, **asdict(overage)}
     (row,) = database.execute(_CHARGE, values).fetchall()
     return Charge(*row)
 

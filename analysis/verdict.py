@@ -58,7 +58,7 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "peak_dau": top.dau if top else None,
         "peak_day": iso(top.day) if top and top.day is not None else None,
         "dau_units": bill.dau_units if bill else None,
-        "amount_cents": bill.dau_cents if bill else None,
+        "amount_cents": bill.users_cents if bill else None,
         "total_cents": bill.total_cents if bill else None,
         "currency": bill.currency if bill else None,
         "charged_on": iso(terms.charge_day) if terms else None,
@@ -86,6 +86,9 @@ def headline(audit: Audit) -> str:
     on = f" on {iso(top.day)}" if top.day is not None else ""
     peak = f"peak DAU {top.dau:,}{on}"
     charged = f"charged {iso(audit.terms.charge_day)}"
+    if users := bill.line("mau"):
+        units = f"{users.units:,} {TIMES} {price(users.unit_price)} = {money(users.amount_cents)} {bill.currency}"
+        return f"{users.quantity:,} users in the month, {peak} · {units}, {charged}"
     if bill.dau is None:
         return f"{peak} · {audit.terms.plan} has no overage, {money(bill.total_cents)} {bill.currency}"
     units = f"{bill.dau_units} unit{'' if bill.dau_units == 1 else 's'}"

@@ -41,6 +41,11 @@ class Counts:
     journal: Count | None
 
 
+def usage(count: Count, terms: Terms) -> Usage:
+    """Tell what a witness would bill the month by; groups and calls are not counted here."""
+    return Usage(peak(count.dau, terms.days).dau, count.monthly_users.get(terms.month, 0))
+
+
 def counts(run: Run) -> Counts:
     journal = recount.of_journal(run.journal, run.offset_ms) if run.journal else None
     return Counts(recount.of_ledger(run.ledger.answered, run.offset_ms), journal)
@@ -51,14 +56,15 @@ def summaries(run: Run, counted: Counts, terms: Terms | None) -> dict[str, Summa
     result: dict[str, Summary | None] = dict.fromkeys(WITNESSES)
     if terms is None:
         return result
-    if run.plan:
-        planned = {day_number(day.day): day.dau_max for day in run.plan.days}
-        result[PLAN] = _summary(peak(planned, terms.days), terms)
-    result[LEDGER] = _summary(peak(counted.ledger.dau, terms.days), terms)
+    if run.plan and terms.book.mau is None:
+        # A plan says how many come on each day, not how many different ones in a month.
+        planned = Count({day_number(day.day): day.dau_max for day in run.plan.days})
+        result[PLAN] = _summary(planned, terms)
+    result[LEDGER] = _summary(counted.ledger, terms)
     if counted.journal:
-        result[JOURNAL] = _summary(peak(counted.journal.dau, terms.days), terms)
+        result[JOURNAL] = _summary(counted.journal, terms)
     if run.statement:
-        amount = sum(line.amount_cents for line in run.statement.lines if line.item == "dau")
+        amount = sum(line.amount_cents for line in run.statement.lines if line.item in ("dau", "mau"))
         result[STATEMENT] = Summary(run.statement.peak_dau, amount)
     return result
 
@@ -148,14 +154,15 @@ def statement(run: Run, counted: Counts, terms: Terms | None) -> list[Finding]:
         return []
     top = peak(counted.ledger.dau, terms.days)
     stated = run.statement
-    due = _due(run, terms, top)
+    bill = terms.bill(usage(counted.ledger, terms))
+    due = _due(run, terms, top, bill) | {"monthly_users": counted.ledger.monthly_users.get(terms.month, 0)}
     differences = [
         f"{name} is {getattr(stated, name)} instead of {value}"
         for name, value in due.items()
         if getattr(stated, name) != value
     ]
     findings = [error("statement_differs", f"the statement's {text}") for text in differences]
-    return findings + _lines(stated, terms.bill(Usage(top.dau)))
+    return findings + _lines(stated, bill)
 
 
 def journal_statement(run: Run) -> list[Finding]:
@@ -182,13 +189,13 @@ def journal_statement(run: Run) -> list[Finding]:
     return findings
 
 
-def _summary(top: Peak, terms: Terms) -> Summary:
-    return Summary(top.dau, terms.bill(Usage(top.dau)).dau_cents)
+def _summary(count: Count, terms: Terms) -> Summary:
+    used = usage(count, terms)
+    return Summary(used.peak_dau, terms.bill(used).users_cents)
 
 
-def _due(run: Run, terms: Terms, top: Peak) -> dict[str, object]:
+def _due(run: Run, terms: Terms, top: Peak, bill: Bill) -> dict[str, object]:
     """What must stand in the statement beside its lines."""
-    bill = terms.bill(Usage(top.dau))
     due = {
         "plan": terms.plan,
         "month": terms.month,

@@ -32,8 +32,8 @@ BOOK_2020: Final = {
     "dau": {"free": 10_000, "per": 10_000, "unit_price": 14_999_000},
     "mau": None,
     "groups": {"free": 100_000, "per": 100_000, "unit_price": 14_999_000},
-    "calls": {},
-    "call_minutes_free": 0,
+    "calls": {"audio": 99, "hd": 399, "full_hd": 899, "2k": 1_599, "4k": 3_599},
+    "call_minutes_free": 10_000,
 }
 
 KINDS: Final = ("first", "again", "second_device", "before_midnight", "bad_usersig")
@@ -102,7 +102,8 @@ def a_statement(
         "daily_dau": [{"day": day, "dau": count} for day, count in daily.items()],
         "peak_dau": peak,
         "peak_day": next((d for d in daily if daily[d] == peak), None) if peak else None,
-        "monthly_users": 0,
+        # The same users come on each day, so the month has as many as its peak day.
+        "monthly_users": peak,
         "peak_groups": 0,
         "call_seconds": {},
         "lines": lines,

@@ -26,6 +26,7 @@ def test_both_count_the_same_users_and_answers(tmp_path: Path) -> None:
         journal = second_opinion.of_journal(database, run.journal.table, run.offset_ms)
     assert ledger == recount.of_ledger(run.ledger.answered, run.offset_ms) == journal
     assert ledger.dau == {20_727: 30, 20_728: 50}
+    assert ledger.monthly_users == {"2026-10": 50}
 
 
 def test_a_difference_between_the_two_makes_the_run_invalid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
