@@ -2,6 +2,7 @@
 
 from mock_im_server.service.app import App, LoginRequest, PlanRefusedError
 from mock_im_server.service.groups import NewGroup
+from mock_im_server.service.messages import Message, Sent
 from mock_im_server.service.origin import Origin
 
-__all__ = ["App", "LoginRequest", "NewGroup", "Origin", "PlanRefusedError"]
+__all__ = ["App", "LoginRequest", "Message", "NewGroup", "Origin", "PlanRefusedError", "Sent"]

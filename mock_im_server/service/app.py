@@ -17,12 +17,15 @@ from mock_im_server.domain import billing, groups, plans
 from mock_im_server.domain.actions import STALE_EPOCH, Action, Effects, Outcome, Peak
 from mock_im_server.domain.apps import AppSettings, Rules
 from mock_im_server.domain.calendar import iso_day, month_days, month_of
+from mock_im_server.domain.calls import CallTrial
 from mock_im_server.domain.clock import Clock
 from mock_im_server.domain.groups import Instant
 from mock_im_server.journal import Journal, Row
 from mock_im_server.recovery import Folded
 from mock_im_server.service.accounts import Accounts
+from mock_im_server.service.calls import Calls
 from mock_im_server.service.groups import Groups
+from mock_im_server.service.messages import Messages
 from mock_im_server.service.origin import Origin
 from mock_im_server.service.profiles import Profiles
 from mock_im_server.service.statistics import Statistics
@@ -70,6 +73,7 @@ class App:
         store: Store,
         journal: Journal,
         real_ms: type_now,
+        call_trial: CallTrial,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -87,6 +91,8 @@ class App:
         """Hears of what happened, by the name of its webhook; None while the app has none."""
         self.accounts = Accounts(self)
         self.groups = Groups(self)
+        self.calls = Calls(self, call_trial)
+        self.messages = Messages(self)
         self.profiles = Profiles()
         self.statistics = Statistics()
         self._clients: dict[str, int] = {}
@@ -144,6 +150,7 @@ class App:
         await self.store.restore(state)
         await self.store.move_epoch(state.epoch)
         self.groups.restore(state.groups, state.groups_made)
+        self.calls.restore(state.calls)
         self.statistics.restore(state.statistics)
         self._clients = state.clients
         self._generations = state.generations
@@ -382,7 +389,7 @@ class App:
         now_ms = await self.settled_ms()
         day = self.calendar.day(now_ms)
         month = month_of(day)
-        usage = await self._usage(month)
+        usage = await self._usage(month, now_ms)
         peak_day, peak_dau = billing.peak(usage.daily_dau)
         rows = billing.lines(self._terms.book, self.plan.name, usage, units_of=self._rules.units)
         accounts, groups_now, live_groups = await self.store.sizes([plans.ACCOUNTS, groups.GROUPS, groups.LIVE_GROUPS])
@@ -394,6 +401,7 @@ class App:
             "billing_offset_ms": self.settings.billing_offset_ms,
             "charge_day": self.settings.charge_day,
             "now_ms": now_ms,
+            "call_trial": self.calls.status(now_ms),
             "is_clock_fixed": self.clock.fixed_ms is not None,
             "epoch": self.clock.epoch,
             "day": iso_day(day),
@@ -511,7 +519,8 @@ class App:
             self._next_event_ms = billing.next_event(self._terms, self._month, is_closed=self._is_closed)
 
     async def _close(self, month: str) -> None:
-        closed = billing.statement(self._terms, month, await self._usage(month), units_of=self._rules.units)
+        usage = await self._usage(month, billing.closes_at_ms(self._terms, month))
+        closed = billing.statement(self._terms, month, usage, units_of=self._rules.units)
         self.statements[month] = closed
         # Groups that live on are the next month's first count.
         peak = Peak(groups.peak_groups(billing.next_month(month)), groups.GROUPS)
@@ -523,7 +532,7 @@ class App:
         charge = {key: charged[key] for key in ("month", "total_cents", "currency", "charged_on", "charged_at_ms")}
         await self.record(log.CHARGED, charged["charged_at_ms"], charge)
 
-    async def _usage(self, month: str) -> billing.Usage:
+    async def _usage(self, month: str, now_ms: int) -> billing.Usage:
         """What a month has used so far."""
         days = month_days(month)
         active = [plans.active_users(day) for day in days]
@@ -532,6 +541,7 @@ class App:
             daily_dau=dict(zip(days, await self.store.sizes(active), strict=True)),
             monthly_users=await self.store.distinct(active),
             peak_groups=peak_groups,
+            call_seconds=self.calls.seconds(month, now_ms),
         )
 
     async def _moved(self) -> None:

@@ -15,6 +15,7 @@ class Statistics:
 
     def __init__(self) -> None:
         self._days: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self._seen: dict[tuple[int, str], set[str]] = {}
 
     def count(self, day: int, field: str, amount: int = 1) -> None:
         self._days[day][field] += amount
@@ -23,6 +24,14 @@ class Statistics:
         """A field that keeps the day's highest figure."""
         counters = self._days[day]
         counters[field] = max(counters[field], amount)
+
+    def see(self, day: int, field: str, who: str) -> None:
+        """A field that counts the different users or groups of a day."""
+        if (day, field) not in self._seen:
+            self._seen = {known: found for known, found in self._seen.items() if known[0] >= day}
+        seen = self._seen.setdefault((day, field), set())
+        seen.add(who)
+        self._days[day][field] = len(seen)
 
     def of_day(self, day: int) -> Counter[str]:
         return self._days.get(day, Counter())
