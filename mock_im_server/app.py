@@ -74,18 +74,19 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
         for wanted in settings.apps:
             await _ensure(apps, wanted, settings.start_ms)
         limits = FrequencyLimits(settings.rate_limits or None, is_on=settings.rate_limits != 0)
+        commits = Commits()
         gateway = Gateway(apps, data.access_points)
         token = settings.control_token or secrets.token_urlsafe(24)
         journal_lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         middlewares = [_stopping(journal_lost)]
         public = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=middlewares)
         public.add_routes(gateway.routes())
-        public.add_routes(Rest(apps, limits, Commits(), real_ms).routes())
+        public.add_routes(Rest(apps, limits, commits, real_ms).routes())
         public.add_routes(Dispatch(data.access_points, data.countries).routes())
         private = public
         if settings.control_port is not None:
             private = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=middlewares)
-        private.add_routes(control.Control(apps, token).routes())
+        private.add_routes(control.Control(apps, token, commits).routes())
         public.add_routes(_health(AppMetrics(apps, gateway)))
         parts: list[asyncio.Future[None]] = [journal_lost]
         runners = [web.AppRunner(public, access_log=None, shutdown_timeout=1)]

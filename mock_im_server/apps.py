@@ -125,6 +125,7 @@ class Apps(Mapping[int, App]):
             store=self._new_store(),
             journal=Journal(self._folder(settings.sdkappid) / "journal"),
             real_ms=self._real_ms,
+            call_trial=self._catalogue.call_trial,
         )
 
     def _folder(self, sdkappid: int) -> Path:

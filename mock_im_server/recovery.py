@@ -57,6 +57,8 @@ class Folded:
     kicked_s: dict[str, int] = field(default_factory=dict)
     statistics: dict[tuple[int, str], int] = field(default_factory=dict)
     """By billing day and field."""
+    calls: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
+    """Kind, app's time and text of each row about calls."""
 
 
 def fold(batches: Sequence[pa.RecordBatch]) -> Folded:
@@ -77,6 +79,7 @@ def fold(batches: Sequence[pa.RecordBatch]) -> Folded:
     _fold_clients(state, table, kinds)
     _fold_kicks(state, table, kinds)
     _fold_statistics(state, table["time_ms"].to_numpy(), kinds)
+    _fold_calls(state, table, kinds)
     _Groups(state).fold(table, kinds)
     return state
 
@@ -148,6 +151,12 @@ def _fold_kicks(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
         if row["user_id"] is not None:  # By REST; one that a login kicked keeps its UserSig.
             state.kicked_s[row["user_id"]] = json.loads(row["text"])["real_s"]
             state.generations[row["user"]] += 1
+
+
+def _fold_calls(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
+    rows = table.filter(pa.array(np.isin(kinds, [log.TRIAL_OPENED, log.CALL_STARTED, log.CALL_ENDED])))
+    columns = (rows[name].to_pylist() for name in ("kind", "time_ms", "text"))
+    state.calls = [(kind, time_ms, json.loads(text)) for kind, time_ms, text in zip(*columns, strict=True)]
 
 
 def _fold_statistics(state: Folded, times_ms: np.ndarray, kinds: np.ndarray) -> None:

@@ -401,7 +401,6 @@ class App:
             "billing_offset_ms": self.settings.billing_offset_ms,
             "charge_day": self.settings.charge_day,
             "now_ms": now_ms,
-            "call_trial": self.calls.status(now_ms),
             "is_clock_fixed": self.clock.fixed_ms is not None,
             "epoch": self.clock.epoch,
             "day": iso_day(day),

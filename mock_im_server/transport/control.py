@@ -17,6 +17,8 @@ from mock_im_server.domain.apps import CHARGE_DAY, AppSettings
 from mock_im_server.domain.calendar import UTC_PLUS_8_MS, BillingCalendar, day_of
 from mock_im_server.domain.clock import ClockRefusedError
 from mock_im_server.service import App, PlanRefusedError
+from mock_im_server.transport.commits import Commits
+from mock_im_server.transport.request_id import origin_of
 from mock_im_server.wire import frames
 
 PREFIX: Final = "/control/v1"
@@ -44,6 +46,20 @@ class ChangePlan(msgspec.Struct, forbid_unknown_fields=True):
     plan: str
 
 
+class Participant(msgspec.Struct, forbid_unknown_fields=True):
+    """Somebody in a call, and what they receive: audio, hd, full_hd, 2k or 4k."""
+
+    user_id: str
+    tier: str
+
+
+class StartCall(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `POST /apps/{sdkappid}/calls`."""
+
+    call_id: str
+    participants: list[Participant]
+
+
 class MoveClock(msgspec.Struct, forbid_unknown_fields=True):
     """Body of `PUT /apps/{sdkappid}/clock`: one of the three."""
 
@@ -61,9 +77,10 @@ class Reset(msgspec.Struct, forbid_unknown_fields=True):
 class Control:
     """The control API's handlers."""
 
-    def __init__(self, apps: Apps, token: str) -> None:
+    def __init__(self, apps: Apps, token: str, commits: Commits) -> None:
         self._apps = apps
         self._token = token
+        self._commits = commits
 
     def routes(self) -> list[web.RouteDef]:
         app = f"{PREFIX}/apps/{{sdkappid:[0-9]{{1,19}}}}"
@@ -75,6 +92,10 @@ class Control:
             web.post(f"{app}/reset", self._guarded(self._reset)),
             web.put(f"{app}/clock", self._of_app(_move_clock)),
             web.put(f"{app}/plan", self._guarded(self._change_plan)),
+            web.get(f"{app}/call_trial", self._of_app(_call_trial)),
+            web.post(f"{app}/call_trial", self._of_app(self._open_call_trial)),
+            web.post(f"{app}/calls", self._of_app(self._start_call)),
+            web.post(f"{app}/calls/{{call_id}}/end", self._of_app(self._end_call)),
             web.get(f"{app}/statements/{{month}}", self._of_app(_statement)),
             web.get(f"{app}/journal", self._of_app(_journal)),
             web.get(f"{app}/journal/{{file}}", self._of_app(_journal_file)),
@@ -135,7 +156,6 @@ class Control:
             raise web.HTTPConflict(text=f"{error}\n") from error
         return _json(await fresh.status())
 
-
     async def _change_plan(self, request: web.Request) -> web.Response:
         app = self._app(request)
         wish = await _body(request, ChangePlan)
@@ -144,6 +164,27 @@ class Control:
         except (AppRefusedError, PlanRefusedError) as error:
             raise web.HTTPConflict(text=f"{error}\n") from error
         return _json(await app.status())
+
+    async def _open_call_trial(self, request: web.Request, app: App) -> web.Response:
+        code = await app.calls.open_trial(await origin_of(app, request))
+        await self._commits.written(app)
+        return _json({"code": code, **app.calls.status(app.now_ms())})
+
+    async def _start_call(self, request: web.Request, app: App) -> web.Response:
+        wish = await _body(request, StartCall)
+        participants = [(one.user_id, one.tier) for one in wish.participants]
+        code = await app.calls.start(wish.call_id, participants, await origin_of(app, request))
+        await self._commits.written(app)
+        return _json({"code": code})
+
+    async def _end_call(self, request: web.Request, app: App) -> web.Response:
+        code = await app.calls.end(request.match_info["call_id"], await origin_of(app, request))
+        await self._commits.written(app)
+        return _json({"code": code})
+
+
+async def _call_trial(_request: web.Request, app: App) -> web.Response:
+    return _json(app.calls.status(await app.settled_ms()))
 
 
 async def _version(_request: web.Request) -> web.Response:

@@ -138,7 +138,7 @@ async def test_a_month_closes_and_is_charged_in_virtual_time() -> None:
         await server.move_clock(at_ms("2026-11-01"))
         closed = await server.statement("2026-10")
         assert (closed["peak_dau"], closed["peak_day"], closed["charged_on"]) == (10_001, "2026-10-16", None)
-        assert [line["amount_cents"] for line in closed["lines"]] == [14_999, 14_999]
+        assert [line["amount_cents"] for line in closed["lines"]] == [14_999, 14_999, 0]
         await server.move_clock(at_ms("2026-11-03"))
         assert (await server.statement("2026-10"))["charged_on"] == "2026-11-03"
 

@@ -12,9 +12,10 @@ import msgspec
 from aiohttp import web
 
 from mock_im_server.domain.plans import ADMIN
-from mock_im_server.service import App, Origin
+from mock_im_server.service import App
 from mock_im_server.transport.commits import Commits
 from mock_im_server.transport.frequency import FrequencyLimits
+from mock_im_server.transport.request_id import origin_of
 from mock_im_server.transport.rest.command import DONE, Answer, Command, Refused
 from mock_im_server.transport.rest.commands import COMMANDS
 from mock_im_server.wire import codes, frames
@@ -22,14 +23,9 @@ from mock_im_server.wire.user_ids import is_user_id
 
 BODY_BYTES_MAX: Final = 1024 * 1024
 PREFIX: Final = "/v4/"
-REQUEST_ID_HEADER: Final = "X-Request-Id"
 
 _METHODS: Final = frozenset({"GET", "POST"})
 _SDKAPPID: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
-_REQUEST_ID: Final = re.compile(r"([0-9a-fA-F]{32})-([0-9]{1,18})", re.ASCII)
-"""A client's name and the number of its call; 18 digits fit the journal's column."""
-
-_UNNAMED: Final = Origin()
 
 type_now = Callable[[], int]
 
@@ -80,7 +76,7 @@ class Rest:
             body = _parsed(entry, await request.read())
         except web.HTTPRequestEntityTooLarge as error:
             raise Refused(codes.BAD_HTTP_REQUEST) from error
-        origin = await _origin(app, request)
+        origin = await origin_of(app, request)
         try:
             return await entry.carry_out(app, origin, body)
         finally:
@@ -111,14 +107,6 @@ class Rest:
 
 _encode: Final = msgspec.json.Encoder().encode
 _DONE_BYTES: Final = _encode(DONE)
-
-
-async def _origin(app: App, request: web.Request) -> Origin:
-    """Where a call comes from, for clients that name themselves."""
-    named = _REQUEST_ID.fullmatch(request.headers.get(REQUEST_ID_HEADER, ""))
-    if named is None:
-        return _UNNAMED
-    return await app.origin(named[1], int(named[2]), await app.settled_ms())
 
 
 def _parsed(entry: _Entry, raw: bytes) -> Any:  # noqa: ANN401 -- the struct of the command
