@@ -2,16 +2,16 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
 from mock_im_server import journal as log
 from mock_im_server import recovery
 from mock_im_server.catalogue import Catalogue
-from mock_im_server.domain.apps import AppSettings, Rules
-from mock_im_server.domain.calendar import DAY_MS
+from mock_im_server.domain.apps import BY_OPENING_DAY, AppSettings, Rules
+from mock_im_server.domain.calendar import DAY_MS, BillingCalendar, iso_day
 from mock_im_server.domain.clock import EARLIEST_MS, LATEST_MS, Clock
 from mock_im_server.journal import Journal
 from mock_im_server.service import App
@@ -67,6 +67,8 @@ class Apps(Mapping[int, App]):
         if settings.sdkappid in self._apps:
             message = f"SDKAppID {settings.sdkappid} is taken"
             raise AppRefusedError(message)
+        if settings.price_book == BY_OPENING_DAY:
+            settings = replace(settings, price_book=self._book_of_day(settings, fixed_ms))
         self._check(settings)
         _check_start(fixed_ms)
         folder = self._folder(settings.sdkappid)
@@ -131,6 +133,16 @@ class Apps(Mapping[int, App]):
     def _folder(self, sdkappid: int) -> Path:
         return self._data_dir / str(sdkappid)
 
+    def _book_of_day(self, settings: AppSettings, fixed_ms: int | None) -> str:
+        _one_of("site", settings.site, self._catalogue.sites)
+        opened_ms = self._real_ms() if fixed_ms is None else fixed_ms
+        day = BillingCalendar(settings.billing_offset_ms).day(opened_ms)
+        book = self._catalogue.book_of_app_opened(settings.site, day)
+        if book is None:
+            message = f"no price list of site {settings.site} is known for an app opened on {iso_day(day)}: name one"
+            raise AppRefusedError(message)
+        return book.name
+
     def _check(self, settings: AppSettings) -> None:
         _one_of("plan", settings.plan, self._catalogue.plans)
         _one_of("price book", settings.price_book, self._catalogue.price_books)
@@ -142,7 +154,7 @@ class Apps(Mapping[int, App]):
             raise AppRefusedError(message)
 
 
-def _one_of(what: str, name: str, known: Mapping[str, object]) -> None:
+def _one_of(what: str, name: str, known: Collection[str]) -> None:
     if name not in known:
         message = f"unknown {what} {name!r}: choose one of {', '.join(known)}"
         raise AppRefusedError(message)

@@ -3,13 +3,13 @@
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from mock_im_server import VERSION
 from mock_im_server.defects import DEFECTS
-from mock_im_server.domain.apps import AppSettings
+from mock_im_server.domain.apps import BY_OPENING_DAY, INTL, AppSettings
 from mock_im_server.domain.calendar import BillingCalendar, day_of
 
 DEFAULT_PORT: Final = 18080
@@ -66,7 +66,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         host=options.host,
         port=options.port,
         control_port=options.control_port,
-        apps=tuple(options.app or [DEMO_APP]),
+        apps=tuple(replace(app, price_book=options.price_book, site=options.site) for app in options.app or [DEMO_APP]),
         start_ms=options.start,
         data_dir=options.data_dir,
         rate_limits=options.rate_limits,
@@ -114,6 +114,15 @@ def _parser() -> argparse.ArgumentParser:
         type=_start,
         metavar="DATE",
         help="clocks of new apps stand at 00:00 (UTC+8) of this day until moved (default: real time)",
+    )
+    add(
+        "--price-book",
+        default=DEMO_APP.price_book,
+        metavar="NAME",
+        help=f"price list of the apps, or {BY_OPENING_DAY}: the one of their first day and site (%(default)s)",
+    )
+    add(
+        "--site", default=INTL, help=f"with --price-book {BY_OPENING_DAY}: intl, cn-domestic, cn-overseas (%(default)s)"
     )
     add(
         "--data-dir",

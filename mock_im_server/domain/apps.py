@@ -9,6 +9,9 @@ from mock_im_server.domain.actions import Action
 from mock_im_server.domain.calendar import UTC_PLUS_8_MS, BillingCalendar
 
 CHARGE_DAY: Final = 3
+BY_OPENING_DAY: Final = "by-opening-day"
+"""In place of a price book's name: the list under which an app of this site and this first day opened."""
+INTL: Final = "intl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,8 @@ class AppSettings:
     plan: str
     key: str
     price_book: str = "2020"
+    """A name, or `BY_OPENING_DAY`, which becomes one when the app is made."""
+    site: str = INTL
     billing_offset_ms: int = UTC_PLUS_8_MS
     charge_day: int = CHARGE_DAY
     account_delete: bool = False

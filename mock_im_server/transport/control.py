@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 
 from mock_im_server import VERSION
 from mock_im_server.apps import AppRefusedError, Apps
-from mock_im_server.domain.apps import CHARGE_DAY, AppSettings
+from mock_im_server.domain.apps import CHARGE_DAY, INTL, AppSettings
 from mock_im_server.domain.calendar import UTC_PLUS_8_MS, BillingCalendar, day_of
 from mock_im_server.domain.clock import ClockRefusedError
 from mock_im_server.service import App, PlanRefusedError
@@ -34,6 +34,7 @@ class NewApp(msgspec.Struct, forbid_unknown_fields=True):
     key: str = ""
     sdkappid: int = 0
     price_book: str = "2020"
+    site: str = INTL
     billing_offset_ms: int = UTC_PLUS_8_MS
     charge_day: int = CHARGE_DAY
     account_delete: bool = False
@@ -135,6 +136,7 @@ class Control:
             plan=new.plan,
             key=new.key or secrets.token_hex(32),
             price_book=new.price_book,
+            site=new.site,
             billing_offset_ms=new.billing_offset_ms,
             charge_day=new.charge_day,
             account_delete=new.account_delete,

@@ -70,6 +70,22 @@ async def test_a_status_says_what_a_person_asks_first() -> None:
         assert len((await server.control("GET", "/apps"))[1]["apps"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("site", "start", "book"),
+    [
+        ("intl", "2021-08-05", "2020"),
+        ("intl", "2021-08-06", "2021-08"),
+        ("intl", "2022-12-26", "2022-12"),
+        ("cn-domestic", "2026-10-01", "cn-domestic"),
+    ],
+)
+async def test_an_app_is_billed_by_the_list_of_the_day_it_opened(site: str, start: str, book: str) -> None:
+    async with a_server() as server:
+        wish = {"price_book": "by-opening-day", "site": site, "start": start}
+        status, made = await server.control("POST", "/apps", wish)
+        assert (status, made["price_book"]) == (201, book)
+
+
 async def test_apps_are_made_beside_each_other() -> None:
     async with a_server() as server:
         status, made = await server.control("POST", "/apps", {"plan": "trial", "start": "2026-02-01"})
@@ -89,6 +105,8 @@ async def test_apps_are_made_beside_each_other() -> None:
     [
         ({"plan": "gold"}, 409),
         ({"price_book": "1999"}, 409),
+        ({"price_book": "by-opening-day", "site": "moon"}, 409),
+        ({"price_book": "by-opening-day", "start": "1999-12-31"}, 409),
         ({"sdkappid": SDKAPPID}, 409),
         ({"sdkappid": -1}, 409),
         ({"sdkappid": 1 << 70}, 409),
