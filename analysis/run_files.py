@@ -29,6 +29,7 @@ LEDGER_SCHEMA: Final = pa.schema(
     [
         pa.field("row", pa.int64(), nullable=False),
         pa.field("user_id", pa.string(), nullable=False),
+        pa.field("group_id", pa.string()),
         pa.field("verb", _NAME, nullable=False),
         pa.field("kind", _NAME, nullable=False),
         pa.field("platform", _NAME, nullable=False),
@@ -78,6 +79,23 @@ JOURNAL_KINDS: Final = (
     "import_refused",
     "month_closed",
     "charged",
+    "deleted",
+    "delete_refused",
+    "group_created",
+    "create_refused",
+    "group_destroyed",
+    "destroy_refused",
+    "joined",
+    "join_refused",
+    "left",
+    "group_changed",
+    "plan_changed",
+    "trial_opened",
+    "trial_refused",
+    "call_started",
+    "call_refused",
+    "call_ended",
+    "kicked",
 )
 """A journal row's `kind` is an index into this tuple."""
 

@@ -67,6 +67,7 @@ class DayColumns:
         return {
             "row": pa.array(places + self._first_row),
             "user_id": population.user_ids(day.users[places]),
+            "group_id": pa.nulls(len(places), pa.string()),
             "verb": _named(np.zeros(len(places), dtype=np.int32), ["login"]),
             "kind": _named(day.kinds[places], plan.KINDS),
             "platform": _named(self.platforms[places], population.PLATFORMS),

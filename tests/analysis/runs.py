@@ -237,6 +237,7 @@ def _ledgers(arrivals: _Arrivals, workers: int) -> list[pa.Table]:
     columns: dict[str, Any] = {
         "row": np.arange(total),
         "user_id": _user_ids(arrivals.user),
+        "group_id": pa.nulls(total, pa.string()),
         "verb": _named(np.zeros(total, np.int64), ("login",)),
         "kind": _named(arrivals.kind, KINDS),
         "platform": _named(arrivals.user % 3, PLATFORMS),
