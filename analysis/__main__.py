@@ -1,4 +1,4 @@
-"""The command line of the analysis: `audit` judges a run from its files, `bill` prices a peak without one."""
+"""The command line of the analysis: `audit` judges a run, `bill` prices a month without one, `focus` exports a bill."""
 
 import argparse
 import json
@@ -6,13 +6,15 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import asdict
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Final, NoReturn
 
 from analysis import run_files
-from analysis.bills import TIMES, Usage, bill, money, price
-from analysis.prices import DEFAULT_BOOK, price_books
+from analysis.bills import CALL_TIERS
+from analysis.prices import DEFAULT_BOOK, price_books, sites
+from analysis.quotes import QuoteError, Wish, book_named, book_opened, quote
 
 WRONG_USE: Final = 3
 INTERRUPTED: Final = 2
@@ -20,7 +22,7 @@ PROGRESS_AFTER_S: Final = 2.0
 
 _DESCRIPTION: Final = """\
 Judge a load-test run from its files alone, whichever server it ran against, or price a
-peak without any load.
+month without any load.
 
 exit codes: 0 passed · 1 a comparison or gate failed · 2 the run is invalid · 3 wrong use"""
 
@@ -40,13 +42,22 @@ A failed validity gate makes the run invalid. Metrics:
 """
 
 _BILL: Final = """\
-Price a month by its peak day: the plan's fee and, on paid plans, each started 10,000 of
-what lies above the free 10,000 DAU. The trial refuses logins over its quota instead."""
+Price a month: the plan's fee; on paid plans each started unit of users and groups above
+the free ones; and call minutes beyond 10,000 free ones. The trial refuses instead of
+charging, except for call minutes. Which users are charged is the price book's affair: of
+the peak day (--dau) or of the whole month (--mau)."""
 
 _BILL_MORE: Final = """\
 example:
   python -m analysis bill --dau 1000000 --plan pro
-  python -m analysis bill --dau 1000000 --plan pro --price-book 2021-08 --json"""
+  python -m analysis bill --dau 1000000 --plan pro --price-book 2021-08 --json
+  python -m analysis bill --dau 25000 --groups 250000 --plan pro --opened 2021-09-01
+  python -m analysis bill --mau 12000 --call-minutes audio=1000,hd=11000 --plan pro \\
+    --price-book 2022-12"""
+
+_FOCUS: Final = """\
+Write the lines of a run's statement as charges in the columns of FOCUS 1.2 (FinOps Open
+Cost and Usage Specification) into focus.csv in the run's directory."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -104,34 +115,34 @@ def _audit(chosen: argparse.Namespace) -> int:
 
 
 def _bill(chosen: argparse.Namespace) -> int:
-    books = price_books()
-    book = books.get(chosen.price_book)
-    if book is None:
-        return _refuse(f"price book {chosen.price_book!r} is unknown; known: {', '.join(books)}")
-    if chosen.plan not in book.plan_fee:
-        return _refuse(f"plan {chosen.plan!r} is unknown; known: {', '.join(book.plan_fee)}")
-    priced = bill(book, chosen.plan, Usage(chosen.dau))
-    if chosen.json:
-        document = {
-            "plan": chosen.plan,
-            "price_book": book.name,
-            "currency": book.currency,
-            "peak_dau": chosen.dau,
-            "dau_units": priced.dau_units,
-            "amount_cents": priced.dau_cents,
-            "total_cents": priced.total_cents,
-            "lines": [asdict(line) for line in priced.lines],
-        }
-        _say(json.dumps(document, indent=2))
-        return 0
-    rows = [("plan fee", f"{chosen.plan}, a month", priced.lines[0].amount_cents)]
-    if line := priced.dau:
-        units = f"{line.units} {TIMES} {price(line.unit_price)}, {line.quantity:,} DAU less {line.free:,} free"
-        rows.append(("DAU overage", units, line.amount_cents))
-    rows.append(("total", f"{book.currency} a month, price book {book.name}", priced.total_cents))
-    wide = max(len(what) for _, what, _ in rows)
-    for name, what, amount in rows:
-        _say(f"{name:12}  {what:{wide}}  {money(amount):>12}")
+    wish = Wish(chosen.plan, chosen.dau, chosen.mau, chosen.groups, chosen.call_minutes)
+    try:
+        if chosen.opened:
+            book = book_opened(chosen.site or "intl", chosen.opened)
+        elif chosen.site:
+            return _refuse("--site chooses a list by a day: give it with --opened")
+        else:
+            book = book_named(chosen.price_book)
+        priced = quote(wish, book)
+    except QuoteError as wrong:
+        return _refuse(str(wrong))
+    _say(json.dumps(priced.document(), indent=2) if chosen.json else priced.text())
+    return 0
+
+
+def _focus(chosen: argparse.Namespace) -> int:
+    # Imported here so that `bill` answers at once.
+    from analysis import documents, focus  # noqa: PLC0415
+
+    try:
+        path, rows = focus.export(chosen.run)
+    except documents.DocumentError as missing:
+        return _refuse(f"{chosen.run}: {missing}")
+    except OSError as unwritable:
+        return _refuse(f"cannot write into {chosen.run}: {unwritable.strerror}")
+    total = sum(Decimal(row["BilledCost"]) for row in rows)
+    currency = rows[0]["BillingCurrency"] if rows else ""
+    _say(f"{path}: {len(rows)} charges, {total:,} {currency}")
     return 0
 
 
@@ -172,27 +183,79 @@ def _parser() -> argparse.ArgumentParser:
         "--gates", type=Path, metavar="FILE", help="gate file (default: the four that every run must pass)"
     )
     audit.set_defaults(command=_audit)
+    _add_bill(commands)
+    exported = commands.add_parser(
+        "focus",
+        help="write a run's statement in FOCUS columns",
+        description=_FOCUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    exported.add_argument("run", type=Path, metavar="RUN", help="directory of a run, e.g. runs/latest")
+    exported.set_defaults(command=_focus)
+    return parser
+
+
+def _add_bill(commands: "argparse._SubParsersAction[_Parser]") -> None:
     price_of = commands.add_parser(
         "bill",
-        help="price a peak without any load",
+        help="price a month without any load",
         description=_BILL,
         epilog=_BILL_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    price_of.add_argument("--dau", type=_dau, required=True, metavar="N", help="DAU of the month's peak day")
-    price_of.add_argument("--plan", required=True, help="trial, pro or ultimate")
+    price_of.add_argument("--dau", type=_count, metavar="N", help="DAU of the month's peak day")
+    price_of.add_argument("--mau", type=_count, metavar="N", help="different users of the month, for lists by MAU")
+    price_of.add_argument("--groups", type=_count, metavar="N", help="the month's peak of existing groups")
     price_of.add_argument(
-        "--price-book", default=DEFAULT_BOOK, metavar="NAME", help="2020 (default: the FAQ's prices) or 2021-08"
+        "--call-minutes",
+        type=_minutes,
+        metavar="TIER=N,...",
+        help=f"minutes of all participants, by tier: {', '.join(CALL_TIERS)}",
     )
+    price_of.add_argument("--plan", required=True, help="trial, pro or ultimate")
+    which = price_of.add_mutually_exclusive_group()
+    which.add_argument(
+        "--price-book", metavar="NAME", help="2020 (default: the FAQ's prices), " + ", ".join(_other_books())
+    )
+    which.add_argument(
+        "--opened", type=_date, metavar="DATE", help="take the list under which an app opened on that day"
+    )
+    price_of.add_argument("--site", metavar="SITE", help=f"with --opened: intl (default), {_other_sites()}")
     price_of.add_argument("--json", action="store_true", help="print JSON, amounts in cents")
     price_of.set_defaults(command=_bill)
-    return parser
 
 
-def _dau(text: str) -> int:
+def _other_books() -> list[str]:
+    return [name for name in price_books() if name != DEFAULT_BOOK]
+
+
+def _other_sites() -> str:
+    return ", ".join(site for site in sites() if site != "intl")
+
+
+def _count(text: str) -> int:
     if not text.isascii() or not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a count of users")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a count")
     return int(text)
+
+
+def _minutes(text: str) -> dict[str, int]:
+    minutes: dict[str, int] = {}
+    for part in text.split(","):
+        tier, _, count = part.partition("=")
+        if tier not in CALL_TIERS or tier in minutes:
+            raise argparse.ArgumentTypeError(
+                f"{part!r} is not TIER=N with a tier of {', '.join(CALL_TIERS)}, each once"
+            )
+        minutes[tier] = _count(count)
+    return minutes
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2021-08-06") from None
 
 
 def _say(text: str) -> None:

@@ -189,7 +189,7 @@ def _mark_peak(axes: Axes, days: list[int], values: list[int], terms: Terms, bil
 
 def _charge(bill: Bill) -> str:
     if bill.dau is None:
-        return "never charged"
+        return "charged by the month" if bill.line("mau") else "never charged"
     plural = "" if bill.dau_units == 1 else "s"
     return f"{bill.dau_units:,} unit{plural} · {money(bill.dau_cents)} {bill.currency}"
 

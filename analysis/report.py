@@ -87,18 +87,19 @@ def waterfall(audit: Audit) -> list[Step]:
         ("distinct users a day, all days", distinct, "a user counts once a day, however often and on how many devices"),
         ("on the peak day", top.dau, iso(top.day) if top.day is not None else "nobody logged in"),
     ]
-    if line := audit.bill.dau:
-        counts.append(("above the free quota", max(0, top.dau - line.free), f"{line.free:,} are free"))
+    line = audit.bill.dau or audit.bill.line("mau")
+    if line and line.item == "mau":
+        counts.append(("in the month", line.quantity, "a user counts once a month, on however many days"))
+    if line:
+        counts.append(("above the free quota", max(0, line.quantity - line.free), f"{line.free:,} are free"))
     steps = [Step(what, f"{n:,}", note, n / max(1, rows)) for what, n, note in counts]
     if line is None:
-        by_month = f"price book {audit.terms.book.name} charges the month's users"
-        why = f"{audit.terms.plan} refuses instead of charging" if audit.terms.book.dau else by_month
-        return [*steps, Step("charged for the peak day", money(0), why, None)]
+        return [*steps, Step("charged", money(0), f"{audit.terms.plan} refuses instead of charging", None)]
     unit = f"started {line.per:,} at {price(line.unit_price)} {audit.bill.currency}"
     return [
         *steps,
         Step("units", f"{line.units:,}", unit, None),
-        Step("DAU overage", f"{money(line.amount_cents)}", audit.bill.currency, None),
+        Step(f"{line.item.upper()} overage", f"{money(line.amount_cents)}", audit.bill.currency, None),
     ]
 
 

@@ -19,6 +19,7 @@ VERDICT: Final = "verdict.json"
 SUMMARY: Final = "summary.md"
 JUNIT: Final = "junit.xml"
 REPORT: Final = "report.html"
+FOCUS: Final = "focus.csv"
 
 PARTIAL_SUFFIX: Final = ".partial"
 LATEST: Final = "latest"

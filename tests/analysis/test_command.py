@@ -53,11 +53,22 @@ def test_a_failed_audit_ends_with_1_and_an_invalid_one_with_2(tmp_path: Path) ->
         (["audit", "{tmp}/nowhere"], "no such directory"),
         (["audit", "{tmp}"], "not a run"),
         (["audit", "{run}", "--gates", "{tmp}/none.toml"], "No such file"),
-        (["bill", "--dau", "ten", "--plan", "pro"], "'ten' is not a count of users"),
+        (["bill", "--dau", "ten", "--plan", "pro"], "'ten' is not a count"),
         (["bill", "--dau", "-1", "--plan", "pro"], "-1"),
         (["bill", "--dau", "1", "--plan", "gold"], "plan 'gold' is unknown; known: trial, pro"),
         (["bill", "--dau", "1", "--plan", "pro", "--price-book", "9"], "price book '9' is unknown"),
+        (["bill", "--dau", "1", "--plan", "ultimate", "--price-book", "cn-2019"], "plan 'ultimate' is unknown"),
         (["bill", "--plan", "pro"], "--dau"),
+        (["bill", "--dau", "1", "--plan", "pro", "--price-book", "2022-12"], "give them with --mau"),
+        (["bill", "--dau", "1", "--plan", "pro", "--call-minutes", "8k=1"], "'8k=1' is not TIER=N"),
+        (["bill", "--dau", "1", "--plan", "pro", "--call-minutes", "hd=1,hd=2"], "each once"),
+        (["bill", "--dau", "1", "--plan", "pro", "--call-minutes", "hd"], "'' is not a count"),
+        (["bill", "--dau", "1", "--plan", "pro", "--price-book", "cn-2019", "--call-minutes", "hd=1"], "no prices of"),
+        (["bill", "--dau", "1", "--plan", "pro", "--opened", "today"], "'today' is not a date"),
+        (["bill", "--dau", "1", "--plan", "pro", "--opened", "2026-01-01"], "no price list of site intl is known"),
+        (["bill", "--dau", "1", "--plan", "pro", "--opened", "2021-01-01", "--site", "x"], "site 'x' is unknown"),
+        (["bill", "--dau", "1", "--plan", "pro", "--site", "intl"], "give it with --opened"),
+        (["focus", "{tmp}/nowhere"], "statement.json is missing"),
         ([], "COMMAND"),
     ],
 )
@@ -90,7 +101,41 @@ def test_the_bill_as_json_is_in_cents(capsys: pytest.CaptureFixture[str]) -> Non
     assert (found["dau_units"], found["amount_cents"], found["total_cents"]) == (2, 89_998, 179_997)
 
 
-@pytest.mark.parametrize("command", [[], ["audit"], ["bill"]])
+@pytest.mark.parametrize(
+    ("arguments", "amounts"),
+    [
+        (
+            ["--dau", "25000", "--groups", "250000", "--opened", "2021-09-01"],
+            ["449.99", "899.98", "899.98", "2,249.95"],
+        ),
+        (["--mau", "12000", "--opened", "2023-01-01", "--groups", "9"], ["399.00", "30.00", "0.00", "429.00"]),
+        (["--dau", "1", "--groups", "250000"], ["149.99", "0.00", "299.98", "449.97"]),
+        (
+            ["--dau", "1", "--call-minutes", "audio=1000,hd=10000"],
+            ["149.99", "0.00", "0.00", "3.99", "153.98"],
+        ),
+        (
+            ["--dau", "150000", "--opened", "2019-06-01", "--site", "cn-domestic"],
+            ["999.00", "10,000.00", "10,999.00"],
+        ),
+    ],
+)
+def test_a_bill_has_a_line_for_each_thing_that_was_named(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], amounts: list[str]
+) -> None:
+    assert main(["bill", "--plan", "pro", *arguments]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[-1] for line in lines] == amounts
+
+
+def test_the_bill_as_json_has_all_lines_of_the_statement(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["bill", "--dau", "9", "--plan", "pro", "--call-minutes", "2k=2", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert [line["item"] for line in found["lines"]] == ["plan", "dau", "groups", "call_2k"]
+    assert (found["call_seconds"], found["peak_groups"]) == ({"2k": 120}, 0)
+
+
+@pytest.mark.parametrize("command", [[], ["audit"], ["bill"], ["focus"]])
 def test_help_is_worth_reading(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main([*command, "--help"])
