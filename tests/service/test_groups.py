@@ -254,4 +254,5 @@ async def test_groups_come_back_from_the_journal(tmp_path: Path) -> None:
     after = found.groups["room"], await found.status(), found.statistics.of_day(app.calendar.day(at_ms("2026-10-31")))
     assert after == before
     assert [await found.groups.join("room", name) for name in ("carol", "bob")] == [10019, 0]
+    assert (await found.groups.create(NewGroup("gone", LIVE, "bob")))[0] == 0
     again.close()
