@@ -20,9 +20,12 @@ from mock_im_server.domain.calendar import DAY_MS
 from mock_im_server.domain.groups import MEMBER, OWNER, Group, Member
 from mock_im_server.domain.plans import ACCOUNTS, ADMIN, ADMINS, active_users
 
+DELETED_IN_DAY: Final = "DeletedUserNum"
+"""A figure of our own among the vendor's, from which earlier totals follow."""
+
 _STATISTICS: Final = {
     log.LOGGED_IN: "LoginTimes",
-    log.IMPORTED: "RegistUserNumOneDay",
+    log.DELETED: DELETED_IN_DAY,
     log.GROUP_CREATED: "GroupNewGroupNum",
     log.GROUP_DESTROYED: "GroupDestroyGroupNum",
     log.JOINED: "GroupJoinGroupTimes",
@@ -78,15 +81,14 @@ def fold(batches: Sequence[pa.RecordBatch]) -> Folded:
     _fold_events(state, table, kinds)
     _fold_clients(state, table, kinds)
     _fold_kicks(state, table, kinds)
-    _fold_statistics(state, table["time_ms"].to_numpy(), kinds)
+    _fold_statistics(state, table, kinds)
     _fold_calls(state, table, kinds)
     _Groups(state).fold(table, kinds)
     return state
 
 
 def _fold_accounts(state: Folded, table: pa.Table, kinds: np.ndarray, users: np.ndarray) -> None:
-    named = pc.is_valid(table["user_id"]).to_numpy(zero_copy_only=False)
-    registered = named & ((kinds == log.LOGGED_IN) | (kinds == log.IMPORTED))
+    registered = _registrations(table, kinds)
     numbers = users[registered]
     names = table["user_id"].filter(pa.array(registered)).to_pylist()
     state.numbers = dict(zip(names, numbers.tolist(), strict=True))
@@ -159,11 +161,20 @@ def _fold_calls(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
     state.calls = [(kind, time_ms, json.loads(text)) for kind, time_ms, text in zip(*columns, strict=True)]
 
 
-def _fold_statistics(state: Folded, times_ms: np.ndarray, kinds: np.ndarray) -> None:
-    days = (times_ms + state.billing_offset_ms) // DAY_MS
-    for kind, name in _STATISTICS.items():
-        found, counts = np.unique(days[kinds == kind], return_counts=True)
+def _fold_statistics(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
+    days = (table["time_ms"].to_numpy() + state.billing_offset_ms) // DAY_MS
+    chosen = {name: kinds == kind for kind, name in _STATISTICS.items()}
+    chosen["RegistUserNumOneDay"] = _registrations(table, kinds)
+    for name, rows in chosen.items():
+        found, counts = np.unique(days[rows], return_counts=True)
         state.statistics |= {(day, name): count for day, count in zip(found.tolist(), counts.tolist(), strict=True)}
+
+
+def _registrations(table: pa.Table, kinds: np.ndarray) -> np.ndarray:
+    """The rows that brought in a user, by import or by a first login."""
+    named = pc.is_valid(table["user_id"]).to_numpy(zero_copy_only=False)
+    rows: np.ndarray = named & ((kinds == log.LOGGED_IN) | (kinds == log.IMPORTED))
+    return rows
 
 
 class _Groups:
@@ -231,7 +242,7 @@ class _Groups:
 
     def _joined(self, user: int, text: dict[str, Any]) -> None:
         group, name = self._state.groups[text["group_id"]], self._names[user]
-        group.members.setdefault(name, Member(text["role"], self._now_s))
+        group.members.setdefault(name, Member(text["role"], text.get("joined_s", self._now_s)))
         self._enter(group, user, name)
 
     def _left(self, user: int, text: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from mock_im_server import journal as log
 from mock_im_server.domain import plans
 from mock_im_server.domain.actions import Action, Outcome
 from mock_im_server.journal import Row
+from mock_im_server.recovery import DELETED_IN_DAY
 from mock_im_server.service.origin import Origin
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Accounts:
                 app.journal.append(_row(log.DELETE_REFUSED, outcome, now_ms, user_id, origin))
                 continue
             app.journal.append(_row(log.DELETED, outcome, now_ms, None, origin))
+            app.statistics.count(app.calendar.day(now_ms), DELETED_IN_DAY)
             app.profiles.forget(user_id)
             app.groups.forget(user_id, groups)
             await app.end_sessions(outcome.number, KICK_BY_REST, now_ms)

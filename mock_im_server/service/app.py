@@ -189,6 +189,7 @@ class App:
         if self._evicted:
             await self._end_evicted(now_ms)
         self.statistics.count(day.day, "LoginTimes", self.logins - logins_before)
+        self.statistics.count(day.day, "RegistUserNumOneDay", sum(outcome.added & 1 for outcome in outcomes))
         self.statistics.reach(day.day, "MaxOnlineNum", len(self.sessions))
         return answers
 

@@ -123,8 +123,16 @@ class Groups:
                 app.notify("Group.CallbackAfterGroupDestroyed", _described(group, now_ms))
         return outcome.code
 
-    async def join(self, group_id: str, user_id: str, origin: Origin = _SOMEBODY, *, role: str = MEMBER) -> int:
-        """Become a member; who is one stays one."""
+    async def join(
+        self,
+        group_id: str,
+        user_id: str,
+        origin: Origin = _SOMEBODY,
+        *,
+        role: str = MEMBER,
+        joined_s: int | None = None,
+    ) -> int:
+        """Become a member, now or, when imported, at a time of before; who is one stays one."""
         app = self._app
         group = self._by_id.get(group_id)
         if group is None:
@@ -135,8 +143,9 @@ class Groups:
             self._journal(log.JOIN_REFUSED, outcome, now_ms, origin, text, user_id=user_id)
         else:
             if user_id not in group.members:
-                group.members[user_id] = Member(role, now_ms // 1_000)
-            self._journal(log.JOINED, outcome, now_ms, origin, text | {"role": role})
+                group.members[user_id] = Member(role, now_ms // 1_000 if joined_s is None else joined_s)
+            at: dict[str, Any] = {} if joined_s is None else {"joined_s": joined_s}
+            self._journal(log.JOINED, outcome, now_ms, origin, text | {"role": role} | at)
             app.statistics.count(app.calendar.day(now_ms), "GroupJoinGroupTimes")
         return outcome.code
 

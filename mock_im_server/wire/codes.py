@@ -19,6 +19,7 @@ ADMIN_NEEDED: Final = 60010
 SDKAPPID_MISSING: Final = 60012
 ACCOUNT_NO_STRING: Final = 60015
 
+ACCOUNT_UNKNOWN: Final = 70107
 BAD_ACCOUNT: Final = 70402
 """The vendor's "invalid parameter": what it says to a UserID that cannot be one is not documented."""
 
@@ -32,13 +33,36 @@ SDKAPPID_UNKNOWN: Final = 70020
 USERSIG_REVOKED: Final = 70052
 """The user was kicked after this UserSig was made; a newly made one holds."""
 
+PROFILE_BAD_REQUEST: Final = 40001
+PROFILE_NO_USER: Final = 40002
+PROFILE_USER_UNKNOWN: Final = 40003
+PROFILE_TAG_UNKNOWN: Final = 40009
 PROFILE_VALUE_TOO_LONG: Final = 40601
+PROFILE_BAD_TYPE: Final = 40610
+
+STATISTICS_JSON: Final = 130001
+
+MESSAGE_JSON: Final = 90001
+MESSAGE_BAD_BODY: Final = 90002
+MESSAGE_NO_RECEIVER: Final = 90003
+MESSAGE_NO_RANDOM: Final = 90005
+MESSAGE_NO_LIST: Final = 90007
+MESSAGE_NO_SENDER: Final = 90008
+MESSAGE_TOO_MANY: Final = 90011
+MESSAGE_RECEIVER_UNKNOWN: Final = 90012
+MESSAGE_BAD_LIFE_TIME: Final = 90026
+MESSAGE_SENDER_UNKNOWN: Final = 90048
+MESSAGE_TOO_LONG: Final = 93000
+GROUP_MESSAGE_TOO_LONG: Final = 80002
 
 BAD_PARAMETER: Final = 10004
 """Of the group service, as the codes below."""
 TOO_MANY_MEMBERS: Final = 10005
 NOT_ALLOWED: Final = 10007
+OWNER_CANNOT_QUIT: Final = 10009
+GROUP_UNKNOWN: Final = 10010
 BAD_GROUP_ID: Final = 10015
+MEMBER_UNKNOWN: Final = 10019
 NO_COMMUNITIES: Final = 11000
 
 TICKET_INVALID: Final = -10003
@@ -65,17 +89,35 @@ TEXTS: Final = {
     USERSIG_OF_OTHER_APP: "UserSig was made for another SDKAppID",
     SDKAPPID_UNKNOWN: "SDKAppID does not exist",
     USERSIG_REVOKED: "UserSig is no longer valid, make a new one",
+    STATISTICS_JSON: "the request is no JSON that this API knows",
+    MESSAGE_JSON: "the request is no JSON that this API knows",
+    MESSAGE_BAD_BODY: "MsgBody must hold elements with MsgType and MsgContent",
+    MESSAGE_NO_RECEIVER: "To_Account is missing or no UserID",
+    MESSAGE_NO_RANDOM: "MsgRandom is missing",
+    MESSAGE_NO_LIST: "MsgBody is missing or empty",
+    MESSAGE_NO_SENDER: "From_Account is no UserID",
+    MESSAGE_TOO_MANY: "more than 500 accounts in one request",
+    MESSAGE_RECEIVER_UNKNOWN: "To_Account does not exist",
+    MESSAGE_BAD_LIFE_TIME: "MsgLifeTime is longer than 7 days",
+    MESSAGE_SENDER_UNKNOWN: "From_Account does not exist",
+    MESSAGE_TOO_LONG: "the message is too long",
+    GROUP_MESSAGE_TOO_LONG: "the message is too long",
+    PROFILE_BAD_REQUEST: "Err_Profile_Comm_Decode_Fail",
+    PROFILE_NO_USER: "the request names no user",
+    PROFILE_USER_UNKNOWN: "the user does not exist",
+    PROFILE_TAG_UNKNOWN: "there is no such profile field",
+    PROFILE_BAD_TYPE: "the value of a profile field has the wrong type",
     PROFILE_VALUE_TOO_LONG: "a profile field is longer than 500 bytes",
     10003: "the operation is not allowed: the user is no member of the group",
     BAD_PARAMETER: "invalid parameter",
     TOO_MANY_MEMBERS: "too many members in one request",
     10006: "operation too frequent: the daily quota of net new groups is used up",
     NOT_ALLOWED: "the operation is not allowed for this type of group or this user",
-    10009: "the owner of a group cannot leave it",
-    10010: "the group does not exist or was destroyed",
+    OWNER_CANNOT_QUIT: "the owner of a group cannot leave it",
+    GROUP_UNKNOWN: "the group does not exist or was destroyed",
     10014: "the group is full",
     BAD_GROUP_ID: "invalid group id",
-    10019: "the UserID does not exist",
+    MEMBER_UNKNOWN: "the UserID does not exist",
     # The vendor's own spelling, as clients have seen it.
     10021: "group id has be used!",
     10025: "group id has be used by youself!",
@@ -84,7 +126,7 @@ TEXTS: Final = {
     10038: "the number of members exceeds the limit of the plan",
     10058: "the number of groups exceeds the limit of the free plan",
     NO_COMMUNITIES: "communities are not enabled for this app",
-    70107: "Err_TLS_PT_Open_Login_Account_Not_Exist",
+    ACCOUNT_UNKNOWN: "Err_TLS_PT_Open_Login_Account_Not_Exist",
     71000: "accounts can only be deleted on the free plan",
     70398: "Err_TLS_Account_Num_Exceed_Threshold[70398]",
     72000: "the DAU quota of the free plan is used up",

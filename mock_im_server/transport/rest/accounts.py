@@ -134,12 +134,13 @@ async def _kick(app: App, origin: Origin, body: Kick) -> Answer:
     return DONE
 
 
+_NO_STRING: Final = {"UserID": codes.ACCOUNT_NO_STRING, "Identifier": codes.ACCOUNT_NO_STRING}
 COMMANDS: Final = (
-    Command("im_open_login_svc/account_import", Import, _import, codes.ACCOUNT_NO_STRING),
+    Command("im_open_login_svc/account_import", Import, _import, codes.BAD_ACCOUNT, malformed_fields=_NO_STRING),
     Command("im_open_login_svc/multiaccount_import", ImportMany, _import_many, codes.BAD_ACCOUNT, ImportedMany),
     Command("im_open_login_svc/account_delete", Delete, _delete, codes.BAD_ACCOUNT, Results),
     Command("im_open_login_svc/account_check", Check, _check, codes.BAD_ACCOUNT, Results),
-    Command("im_open_login_svc/kick", Kick, _kick, codes.ACCOUNT_NO_STRING),
+    Command("im_open_login_svc/kick", Kick, _kick, codes.BAD_ACCOUNT, malformed_fields=_NO_STRING),
 )
 
 

@@ -4,8 +4,8 @@ Bodies and answers are structs under the vendor's own field names. `null` and `"
 ignored, numbers may stand in quotes.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -51,6 +51,8 @@ class Command:
     malformed: int
     """The code for a body in which a field has the wrong type."""
     answer: type[Answer] = Answer
+    malformed_fields: Mapping[str, int] = field(default_factory=dict)
+    """Fields for which that code is another."""
 
 
 def refused(answer: Answer, code: int) -> Answer:

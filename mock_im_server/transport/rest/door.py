@@ -26,6 +26,8 @@ PREFIX: Final = "/v4/"
 
 _METHODS: Final = frozenset({"GET", "POST"})
 _SDKAPPID: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
+_FIELD: Final = re.compile(r"at `\$\.(\w+)")
+"""The field of the body that an error of the decoder is about."""
 
 type_now = Callable[[], int]
 
@@ -33,12 +35,12 @@ type_now = Callable[[], int]
 class _Entry:
     """A command that is ready to be called."""
 
-    __slots__ = ("carry_out", "decode", "malformed", "name")
+    __slots__ = ("carry_out", "command", "decode", "name")
 
     def __init__(self, command: Command) -> None:
+        self.command = command
         self.name = command.name
         self.carry_out = command.carry_out
-        self.malformed = command.malformed
         self.decode: Callable[[bytes], msgspec.Struct] = msgspec.json.Decoder(command.body, strict=False).decode
 
 
@@ -127,4 +129,6 @@ def _parsed_otherwise(entry: _Entry, raw: bytes, error: Exception) -> Any:  # no
         return entry.decode(b"{}")
     if not isinstance(body, dict):
         raise Refused(codes.JSON_PARSE)
-    raise Refused(entry.malformed) from error
+    field = _FIELD.search(str(error))
+    command = entry.command
+    raise Refused(command.malformed_fields.get(field[1], command.malformed) if field else command.malformed) from error
