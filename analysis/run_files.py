@@ -97,6 +97,7 @@ JOURNAL_KINDS: Final = (
     "call_refused",
     "call_ended",
     "kicked",
+    "call_changed",
 )
 """A journal row's `kind` is an index into this tuple."""
 

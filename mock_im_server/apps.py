@@ -94,7 +94,9 @@ class Apps(Mapping[int, App]):
     async def change_plan(self, sdkappid: int, plan: str) -> None:
         """Raises AppRefusedError for a plan that there is not, PlanRefusedError for one that may not be taken now."""
         _one_of("plan", plan, self._catalogue.plans)
-        await self._apps[sdkappid].change_plan(self._catalogue.plans[plan])
+        app = self._apps[sdkappid]
+        self._check_price(app.settings.price_book, plan)
+        await app.change_plan(self._catalogue.plans[plan])
 
     def free_sdkappid(self) -> int:
         return max(self._apps, default=FIRST_SDKAPPID - 1) + 1
@@ -143,9 +145,15 @@ class Apps(Mapping[int, App]):
             raise AppRefusedError(message)
         return book.name
 
+    def _check_price(self, price_book: str, plan: str) -> None:
+        if plan not in self._catalogue.price_books[price_book].plan_fee:
+            message = f"price list {price_book} has no price for plan {plan}"
+            raise AppRefusedError(message)
+
     def _check(self, settings: AppSettings) -> None:
         _one_of("plan", settings.plan, self._catalogue.plans)
         _one_of("price book", settings.price_book, self._catalogue.price_books)
+        self._check_price(settings.price_book, settings.plan)
         _within("SDKAppID", settings.sdkappid, 1, SDKAPPID_MAX)
         _within("billing offset in ms", settings.billing_offset_ms, -DAY_MS, DAY_MS)
         _within("day of the charge", settings.charge_day, 1, CHARGE_DAY_MAX)

@@ -52,7 +52,8 @@ ROWS_MAX: Final = 65_536
     CALL_REFUSED,
     CALL_ENDED,
     KICKED,
-) = range(1, 31)
+    CALL_CHANGED,
+) = range(1, 32)
 
 NOT_COUNTED: Final = -1
 REST_CLIENT_SUFFIX: Final = " rest"

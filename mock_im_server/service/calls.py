@@ -58,6 +58,19 @@ class Calls:
         self._journal(Row(outcome.seq, now_ms, kind, code=code), origin, text)
         return code
 
+    async def change(self, call_id: str, user_id: str, tier: str | None, origin: Origin = _SOMEBODY) -> int:
+        """Let a user join a running call or take another tier; None: leave it. 0, or the code of the refusal."""
+        outcome, now_ms = await self._app.take_seq()
+        text: dict[str, Any] = {"call_id": call_id, "user_id": user_id, "tier": tier}
+        code = 0 if call_id in self._running else calls.CALL_NOT_RUNNING
+        if not code and tier is not None:
+            code = calls.refusal_of_participants([(user_id, tier)])
+        if not code:
+            self._change(call_id, user_id, tier, now_ms)
+        kind = log.CALL_REFUSED if code else log.CALL_CHANGED
+        self._journal(Row(outcome.seq, now_ms, kind, code=code), origin, text)
+        return code
+
     async def end(self, call_id: str, origin: Origin = _SOMEBODY) -> int:
         """End a call for all its participants. 0, or the code of the refusal."""
         outcome, now_ms = await self._app.take_seq()
@@ -102,13 +115,20 @@ class Calls:
                 participants = [(one["user_id"], one["tier"]) for one in text["participants"]]
                 self._calls[text["call_id"]] = calls.started(text["call_id"], participants, time_ms)
                 self._running.add(text["call_id"])
+            elif kind == log.CALL_CHANGED:
+                self._change(text["call_id"], text["user_id"], text["tier"], time_ms)
             else:
                 self._end(text["call_id"], time_ms)
 
-    def _end(self, call_id: str, now_ms: int) -> dict[str, int]:
+    def _change(self, call_id: str, user_id: str, tier: str | None, now_ms: int) -> None:
         call = self._calls[call_id]
-        began_ms = min(one.since_ms for one in call.present)
-        call = calls.ended(call, now_ms)
+        self._calls[call_id] = (
+            calls.left(call, user_id, now_ms) if tier is None else calls.joined(call, user_id, tier, now_ms)
+        )
+
+    def _end(self, call_id: str, now_ms: int) -> dict[str, int]:
+        call = calls.ended(self._calls[call_id], now_ms)
+        began_ms = min(stay.from_ms for stay in call.stays)
         self._running.discard(call_id)
         self._calls[call_id] = Call(call_id, (), has_ended=True)
         calendar = self._app.calendar

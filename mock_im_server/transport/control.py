@@ -61,6 +61,13 @@ class StartCall(msgspec.Struct, forbid_unknown_fields=True):
     participants: list[Participant]
 
 
+class ChangeCall(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `PUT /apps/{sdkappid}/calls/{call_id}/participants`; without a tier the user leaves."""
+
+    user_id: str
+    tier: str | None = None
+
+
 class MoveClock(msgspec.Struct, forbid_unknown_fields=True):
     """Body of `PUT /apps/{sdkappid}/clock`: one of the three."""
 
@@ -96,6 +103,7 @@ class Control:
             web.get(f"{app}/call_trial", self._of_app(_call_trial)),
             web.post(f"{app}/call_trial", self._of_app(self._open_call_trial)),
             web.post(f"{app}/calls", self._of_app(self._start_call)),
+            web.put(f"{app}/calls/{{call_id}}/participants", self._of_app(self._change_call)),
             web.post(f"{app}/calls/{{call_id}}/end", self._of_app(self._end_call)),
             web.get(f"{app}/statements/{{month}}", self._of_app(_statement)),
             web.get(f"{app}/journal", self._of_app(_journal)),
@@ -176,6 +184,13 @@ class Control:
         wish = await _body(request, StartCall)
         participants = [(one.user_id, one.tier) for one in wish.participants]
         code = await app.calls.start(wish.call_id, participants, await origin_of(app, request))
+        await self._commits.written(app)
+        return _json({"code": code})
+
+    async def _change_call(self, request: web.Request, app: App) -> web.Response:
+        wish = await _body(request, ChangeCall)
+        origin = await origin_of(app, request)
+        code = await app.calls.change(request.match_info["call_id"], wish.user_id, wish.tier, origin)
         await self._commits.written(app)
         return _json({"code": code})
 

@@ -97,6 +97,18 @@ async def test_a_call_over_midnight_of_the_month_is_cut_there(app: App) -> None:
     assert [app.statements[month]["call_seconds"] for month in ("2026-10", "2026-11")] == [{"4k": 30}, {"4k": 60}]
 
 
+async def test_who_joins_leaves_or_changes_tier_is_counted_for_that_time(app: App) -> None:
+    await app.calls.open_trial()
+    await app.calls.start("one", TWO)
+    await passed(app, MINUTE_MS)
+    codes = [await app.calls.change("one", *change) for change in (("bob", None), ("alice", "4k"), ("carol", "hd"))]
+    await passed(app, MINUTE_MS)
+    await app.calls.end("one")
+    assert codes == [0, 0, 0]
+    assert app.calls.seconds("2026-10", app.now_ms()) == {"audio": 60, "hd": 120, "4k": 60}
+    assert [await app.calls.change("one", "bob", "hd"), await app.calls.change("none", "bob", None)] == [-1203, -1203]
+
+
 @pytest.mark.parametrize(
     ("participants", "code"),
     [([], -1202), ([("alice", "8k")], -1202), ([("alice", "hd"), ("alice", "audio")], -1202)],
@@ -124,6 +136,8 @@ async def test_calls_come_back_from_the_journal(tmp_path: Path) -> None:
     await passed(app, MINUTE_MS)
     await app.calls.end("over")
     await app.calls.start("running", TWO)
+    await app.calls.change("running", "bob", None)
+    await app.calls.change("running", "carol", "audio")
     await passed(app, MINUTE_MS)
     app.journal.write()
 
@@ -145,6 +159,8 @@ async def test_calls_are_driven_through_the_control_api() -> None:
         call = {"call_id": "one", "participants": [{"user_id": "alice", "tier": "hd"}]}
         assert (await server.control("POST", f"{path}/calls", call))[1] == {"code": 0}
         assert (await server.control("GET", f"{path}/call_trial"))[1]["running"] == 1
+        change = {"user_id": "bob", "tier": "audio"}
+        assert (await server.control("PUT", f"{path}/calls/one/participants", change))[1] == {"code": 0}
         assert (await server.control("POST", f"{path}/calls/one/end"))[1] == {"code": 0}
         assert (await server.control("POST", f"{path}/calls", {"call_id": 7}))[0] == 400
 

@@ -105,6 +105,7 @@ async def test_apps_are_made_beside_each_other() -> None:
     [
         ({"plan": "gold"}, 409),
         ({"price_book": "1999"}, 409),
+        ({"price_book": "cn-2019", "plan": "ultimate"}, 409),
         ({"price_book": "by-opening-day", "site": "moon"}, 409),
         ({"price_book": "by-opening-day", "start": "1999-12-31"}, 409),
         ({"sdkappid": SDKAPPID}, 409),
