@@ -14,8 +14,11 @@ from typing import Final
 EARTH_RADIUS_KM: Final = 6371.0088
 """Mean radius R1 of the WGS 84 ellipsoid (IUGG)."""
 
-KM_DECIMALS: Final = 3
+EARTH_RADIUS_M: Final = EARTH_RADIUS_KM * 1_000
+M_PER_KM: Final = 1_000
 """Distances are whole metres: below 0.2 m the arc cosine returns noise, and noise must not break ties."""
+
+type_vector = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,8 @@ class AccessPoint:
     country: str
     latitude: float
     longitude: float
+    data_centre: str = ""
+    """Code of the data centre behind it."""
 
 
 class Ranking:
@@ -41,23 +46,29 @@ class Ranking:
 
     def __init__(self, points: Iterable[AccessPoint]) -> None:
         """Raise ValueError where a code occurs twice or coordinates are out of range."""
-        # Ordered by code once: sorting by distance is stable, so that ties stay in this order.
-        self._points = tuple(
-            (point, *_unit_vector(point.latitude, point.longitude))
-            for point in sorted(points, key=lambda point: point.code)
-        )
-        if len({point.code for point, *_ in self._points}) < len(self._points):
+        # Ordered by code once: at equal metres the place in this order decides.
+        self.points = tuple(sorted(points, key=lambda point: point.code))
+        if len({point.code for point in self.points}) < len(self.points):
             message = "two access points have the same code"
             raise ValueError(message)
+        self.vectors = tuple(unit_vector(point.latitude, point.longitude) for point in self.points)
 
     def nearest(self, latitude: float, longitude: float) -> list[tuple[AccessPoint, float]]:
         """All points with their distance in km, nearest first; at equal metres, by code."""
-        x, y, z = _unit_vector(latitude, longitude)
-        ranked = [
-            (point, _km(x * point_x + y * point_y + z * point_z)) for point, point_x, point_y, point_z in self._points
-        ]
-        ranked.sort(key=_distance)
-        return ranked
+        x, y, z = unit_vector(latitude, longitude)
+        points = self.points
+        count = len(points)
+        try:
+            metres = [
+                int(EARTH_RADIUS_M * acos(x * to_x + y * to_y + z * to_z) + 0.5) for to_x, to_y, to_z in self.vectors
+            ]
+        except ValueError:
+            # Rounding has carried the product of two unit vectors just past one.
+            metres = [metres_apart((x, y, z), vector) for vector in self.vectors]
+        # One integer for distance and code sorts faster than a pair, and ties cannot go wrong.
+        keys = [distance * count + index for index, distance in enumerate(metres)]
+        keys.sort()
+        return [(points[key % count], key // count / M_PER_KM) for key in keys]
 
 
 def nearest(points: Iterable[AccessPoint], latitude: float, longitude: float) -> list[tuple[AccessPoint, float]]:
@@ -71,12 +82,12 @@ def distance_km(latitude: float, longitude: float, other_latitude: float, other_
     >>> distance_km(0.0, 0.0, 0.0, 180.0)
     20015.114
     """
-    x, y, z = _unit_vector(latitude, longitude)
-    other_x, other_y, other_z = _unit_vector(other_latitude, other_longitude)
-    return _km(x * other_x + y * other_y + z * other_z)
+    apart = metres_apart(unit_vector(latitude, longitude), unit_vector(other_latitude, other_longitude))
+    return apart / M_PER_KM
 
 
-def _unit_vector(latitude: float, longitude: float) -> tuple[float, float, float]:
+def unit_vector(latitude: float, longitude: float) -> type_vector:
+    """Raises ValueError for what is no place on earth."""
     # Written so that NaN fails too; a latitude beyond 90 mostly means swapped arguments.
     if not (abs(latitude) <= 90 and abs(longitude) <= 180):  # noqa: PLR2004 -- degrees of a sphere
         message = f"not a place on earth: latitude {latitude}, longitude {longitude}"
@@ -85,11 +96,9 @@ def _unit_vector(latitude: float, longitude: float) -> tuple[float, float, float
     return cos(north) * cos(east), cos(north) * sin(east), sin(north)
 
 
-def _km(cosine: float) -> float:
-    # Rounding can carry the product of two unit vectors just past one.
-    angle = acos(max(-1.0, min(1.0, cosine)))
-    return round(EARTH_RADIUS_KM * angle, KM_DECIMALS)
-
-
-def _distance(ranked: tuple[AccessPoint, float]) -> float:
-    return ranked[1]
+def metres_apart(vector: type_vector, other: type_vector) -> int:
+    """Along the great circle, between two unit vectors."""
+    x, y, z = vector
+    to_x, to_y, to_z = other
+    cosine = x * to_x + y * to_y + z * to_z
+    return int(EARTH_RADIUS_M * acos(max(-1.0, min(1.0, cosine))) + 0.5)

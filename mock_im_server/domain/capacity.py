@@ -1,0 +1,130 @@
+"""How much of its users an access point can take, and which of them.
+
+Shares are Envoy's priority loads
+(https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/priority): a point takes its
+health score in percent, the next one what is left up to its own score, and so on. Who belongs to a share is decided by
+claims. The points' claims lie head to tail on a circle of a hundred numbers; a user has a number, made of the UserID,
+and goes to the first point whose claim holds it. Where no claim does, the user draws another number, until one does:
+so the points share the rest by their scores, which is Envoy's rule for a total below 100.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Final
+
+OVERPROVISIONING_PERCENT: Final = 140
+"""Envoy's default: a point that has lost less than 28.6 % of its capacity still serves all of its users."""
+NUMBERS: Final = 100
+"""Claims are whole percent, as Envoy's health scores are."""
+ROUNDS_MAX: Final = 64
+"""How many numbers a user draws at most."""
+
+_EVERYBODY: Final = (1 << NUMBERS) - 1
+_64_BITS: Final = (1 << 64) - 1
+
+
+class State(StrEnum):
+    """Whether an access point takes connections; a draining one keeps those it has and asks them to move."""
+
+    UP = "up"
+    DRAINING = "draining"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How an access point is."""
+
+    state: State = State.UP
+    capacity_percent: int = 100
+
+    @property
+    def is_up(self) -> bool:
+        return self.state is State.UP
+
+    @property
+    def score(self) -> int:
+        """Envoy's health score.
+
+        >>> [Health(capacity_percent=percent).score for percent in (100, 72, 71, 50, 25, 0)]
+        [100, 100, 99, 70, 35, 0]
+        """
+        return min(100, self.capacity_percent * OVERPROVISIONING_PERCENT // 100)
+
+
+def claims(scores: Sequence[int]) -> list[int]:
+    """The numbers that each point claims, as bits. The claim of a point that takes everybody shifts nobody else's.
+
+    >>> [[number for number in (0, 50, 99) if claim >> number & 1] for claim in claims([60, 100, 60])]
+    [[0, 50], [0, 50, 99], [0, 99]]
+    """
+    made = []
+    start = 0
+    for score in scores:
+        claim = ((1 << score) - 1) << start
+        made.append((claim | claim >> NUMBERS) & _EVERYBODY)
+        start = (start + score) % NUMBERS
+    return made
+
+
+def user_number(user_id: str, turn: int = 0) -> int:
+    """The number that a user draws in a turn, 0 to 99: SplitMix64 of a hash of the UserID.
+
+    >>> [user_number("alice", turn) for turn in range(3)]
+    [93, 63, 58]
+    """
+    seed = int.from_bytes(blake2b(user_id.encode(), digest_size=8).digest(), "little")
+    mixed = (seed + (turn + 1) * 0x9E3779B97F4A7C15) & _64_BITS
+    mixed = ((mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9) & _64_BITS
+    mixed = ((mixed ^ mixed >> 27) * 0x94D049BB133111EB) & _64_BITS
+    mixed ^= mixed >> 31
+    return (mixed >> 32) * NUMBERS >> 32
+
+
+def turns(made: Sequence[int], user_id: str) -> list[int]:
+    """The turn in which each claim first holds the user's number; ROUNDS_MAX where it never does.
+
+    Points are tried turn by turn. As a turn depends on nothing but the claim and the UserID, a point that is lost moves
+    only its own users, and when it is back everybody is where he was.
+    """
+    found = [0 if claim == _EVERYBODY else ROUNDS_MAX for claim in made]
+    waiting = [index for index, claim in enumerate(made) if 0 < claim < _EVERYBODY]
+    for turn in range(ROUNDS_MAX):
+        if not waiting:
+            break
+        number = user_number(user_id, turn)
+        for index in waiting:
+            if made[index] >> number & 1:
+                found[index] = turn
+        waiting = [index for index in waiting if found[index] == ROUNDS_MAX]
+    return found
+
+
+def shares(made: Sequence[int]) -> list[int]:
+    """Percent of the users that points with these claims get, the best first; 100 in all unless nobody claims anybody.
+
+    >>> shares(claims([70, 100]))
+    [70, 30]
+    >>> shares(claims([20, 30]))
+    [40, 60]
+    """
+    left = _EVERYBODY
+    first_turn = []
+    for claim in made:
+        first_turn.append((claim & left).bit_count())
+        left &= ~claim
+    served = sum(first_turn)
+    if not served:
+        return first_turn
+    # To the nearest percent, and never more than is left, as Envoy's tables have it; a percent that rounding leaves
+    # over is the first point's.
+    loads = []
+    rest = 100
+    for count in first_turn:
+        loads.append(min(rest, (200 * count + served) // (2 * served)))
+        rest -= loads[-1]
+    first = next(index for index, load in enumerate(loads) if load)
+    loads[first] += rest
+    return loads
