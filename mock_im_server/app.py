@@ -32,7 +32,7 @@ from mock_im_server.transport.dispatch import Dispatch
 from mock_im_server.transport.frequency import FrequencyLimits
 from mock_im_server.transport.gateway import Gateway
 from mock_im_server.transport.metrics import AppMetrics
-from mock_im_server.transport.rest import BODY_BYTES_MAX, Rest
+from mock_im_server.transport.rest import BODY_BYTES_MAX, Rest, openapi
 
 SETTLE_INTERVAL_S: Final = 1.0
 """How often a clock that runs by itself is asked whether a month has ended."""
@@ -82,6 +82,7 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
         public = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=middlewares)
         public.add_routes(gateway.routes())
         public.add_routes(Rest(apps, limits, commits, real_ms).routes())
+        public.add_routes(openapi.routes())
         public.add_routes(Dispatch(data.access_points, data.countries).routes())
         private = public
         if settings.control_port is not None:
