@@ -1,4 +1,4 @@
-"""Plans, price books, access points and countries: the data files beside this module, read once at start."""
+"""The data files beside this module, read once at start: plans, prices, access points, places, the latency model."""
 
 import csv
 import tomllib
@@ -11,6 +11,7 @@ from mock_im_server.domain.billing import Overage, PriceBook, PriceList, book_of
 from mock_im_server.domain.calendar import day_of
 from mock_im_server.domain.calls import CallTrial, Notice
 from mock_im_server.domain.geography import AccessPoint
+from mock_im_server.domain.latency import LatencyModel
 from mock_im_server.domain.plans import Plan
 
 _DATA: Final = Path(__file__).parent / "data"
@@ -25,6 +26,9 @@ class Catalogue:
     access_points: Mapping[str, AccessPoint]
     countries: Mapping[str, tuple[float, float]]
     """Latitude and longitude of each country's largest city, by ISO 3166 alpha-2 code."""
+    cities: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """The same of large cities, by names like `KR/Busan`."""
+    latency_model: LatencyModel = field(default_factory=lambda: LatencyModel(**_toml(_DATA / "latency_model.toml")))
     price_lists: Sequence[PriceList] = ()
     """The price books again, each with the sites and days that it is for."""
     call_trial: CallTrial = field(default_factory=lambda: _call_trial(_toml(_DATA / "call_trial.toml")))
@@ -46,7 +50,8 @@ def load() -> Catalogue:
         price_books={one.book.name: one.book for one in lists},
         price_lists=lists,
         access_points={row["code"]: _access_point(row) for row in points},
-        countries=_countries(_DATA / "countries.csv"),
+        countries={row["country"]: _place(row) for row in _csv(_DATA / "countries.csv")},
+        cities={f"{row['country']}/{row['city']}": _place(row) for row in _csv(_DATA / "cities.csv")},
     )
 
 
@@ -89,9 +94,14 @@ def _overage(row: Mapping[str, Any], item: str) -> Overage | None:
 
 
 def _access_point(row: Mapping[str, Any]) -> AccessPoint:
-    return AccessPoint(row["code"], row["name"], row["country"], row["latitude"], row["longitude"])
+    fields = ("code", "name", "country", "latitude", "longitude", "data_centre")
+    return AccessPoint(*(row[field] for field in fields))
 
 
-def _countries(path: Path) -> dict[str, tuple[float, float]]:
+def _csv(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
-        return {row["country"]: (float(row["latitude"]), float(row["longitude"])) for row in csv.DictReader(file)}
+        return list(csv.DictReader(file))
+
+
+def _place(row: Mapping[str, str]) -> tuple[float, float]:
+    return float(row["latitude"]), float(row["longitude"])
