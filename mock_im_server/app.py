@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import signal
+import ssl
 import sys
 import tempfile
 import time
@@ -19,7 +20,7 @@ import prometheus_client
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from mock_im_server import catalogue
+from mock_im_server import catalogue, tls
 from mock_im_server.apps import Apps
 from mock_im_server.defects import DEFECTS
 from mock_im_server.domain.apps import AppSettings, Rules
@@ -48,6 +49,9 @@ class Running:
     gateway_url: str
     control_url: str
     control_token: str
+    tls_url: str | None
+    tls_authority: Path | None
+    """The certificate to trust, where the server has made its own."""
     parts: Sequence[asyncio.Future[None]]
     """They last as long as the server; one that ends has failed, and the server must not answer any more."""
 
@@ -98,6 +102,7 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
             control_port = port
             if settings.control_port is not None:
                 control_port = await _listen(runners[1], settings.host, settings.control_port)
+            tls_port, authority_file = await _listen_tls(runners[0], settings, data_dir)
             parts += [
                 asyncio.create_task(gateway.run(), name="gateway"),
                 asyncio.create_task(_settle(apps), name="settle"),
@@ -108,6 +113,8 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
                 gateway_url=f"ws://{settings.host}:{port}",
                 control_url=f"http://{settings.host}:{control_port}{control.PREFIX}",
                 control_token=token,
+                tls_url=None if tls_port is None else f"https://{settings.host}:{tls_port}",
+                tls_authority=authority_file,
                 parts=parts,
             )
         finally:
@@ -134,6 +141,8 @@ async def serve(settings: Settings) -> None:
             "gateway_url": server.gateway_url,
             "control_url": server.control_url,
             "control_token": server.control_token,
+            "tls_url": server.tls_url,
+            "tls_authority": None if server.tls_authority is None else str(server.tls_authority),
             "apps": [{"sdkappid": app.settings.sdkappid, "plan": app.settings.plan} for app in server.apps.values()],
             "data_dir": None if settings.data_dir is None else str(settings.data_dir),
             "defect": settings.defect,
@@ -195,16 +204,33 @@ def _stopping(journal_lost: asyncio.Future[None]) -> Middleware:
     return stopping
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int) -> int:
-    await runner.setup()
-    site = web.TCPSite(runner, host, port, backlog=BACKLOG)
+async def _listen(runner: web.AppRunner, host: str, port: int, context: ssl.SSLContext | None = None) -> int:
+    if runner.server is None:
+        await runner.setup()
+    site = web.TCPSite(runner, host, port, backlog=BACKLOG, ssl_context=context)
     try:
         await site.start()
     except OSError as error:
         message = f"cannot listen on {host}:{port}: {os.strerror(error.errno) if error.errno else error}"
         raise OSError(message) from error
-    bound: int = runner.addresses[0][1]
+    bound: int = runner.addresses[-1][1]
     return bound
+
+
+async def _listen_tls(runner: web.AppRunner, settings: Settings, data_dir: Path) -> tuple[int | None, Path | None]:
+    """The port and the file with what clients must trust, if a listener is wanted and if it makes its own."""
+    if settings.tls_port is None:
+        return None, None
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        try:
+            context = tls.from_files(settings.tls_certificate, settings.tls_key)
+        except OSError as error:
+            message = f"cannot use {settings.tls_certificate} and {settings.tls_key}: {error.strerror or error}"
+            raise OSError(message) from error
+        return await _listen(runner, settings.host, settings.tls_port, context), None
+    authority_file = data_dir / tls.AUTHORITY_FILE
+    context = tls.self_signed(settings.host, authority_file)
+    return await _listen(runner, settings.host, settings.tls_port, context), authority_file
 
 
 async def _settle(apps: Apps) -> None:

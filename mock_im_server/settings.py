@@ -53,6 +53,9 @@ class Settings:
     defect: str | None
     control_token: str | None
     stop_with_stdin: bool
+    tls_port: int | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
 
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
@@ -62,6 +65,10 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     sdkappids = [app.sdkappid for app in options.app or []]
     if len(set(sdkappids)) < len(sdkappids):
         parser.error("two --app have the same SDKAppID")
+    if (options.tls_cert is None) is not (options.tls_key is None):
+        parser.error("--tls-cert and --tls-key go together")
+    if options.tls_cert is not None and options.tls_port is None:
+        parser.error("--tls-cert needs --tls-port")
     return Settings(
         host=options.host,
         port=options.port,
@@ -73,6 +80,9 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         defect=options.defect,
         control_token=os.environ.get(TOKEN_VARIABLE),
         stop_with_stdin=options.stop_with_stdin,
+        tls_port=options.tls_port,
+        tls_certificate=options.tls_cert,
+        tls_key=options.tls_key,
     )
 
 
@@ -102,6 +112,20 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PORT",
         help="a port of its own for the control API (default: the same port)",
     )
+    add(
+        "--tls-port",
+        type=_port,
+        metavar="PORT",
+        help="a further port of REST and gateway with TLS, for clients that speak nothing else; 0 picks a free one",
+    )
+    add(
+        "--tls-cert",
+        type=Path,
+        metavar="FILE",
+        help="its certificate (PEM); default: one made at start for localhost and the vendor's hosts, "
+        "whose authority the ready line names as tls_authority",
+    )
+    add("--tls-key", type=Path, metavar="FILE", help="the certificate's key (PEM)")
     add(
         "--app",
         type=_app,

@@ -91,6 +91,8 @@ def test_help_names_every_defect_and_the_demo_app(capsys: pytest.CaptureFixture[
         (["--rate-limits", "many"], "not 'many'"),
         (["--defect", "unknown"], "whole-peak-charged"),
         (["--data-dir"], "--data-dir"),
+        (["--tls-port", "0", "--tls-cert", "a.pem"], "--tls-cert and --tls-key go together"),
+        (["--tls-cert", "a.pem", "--tls-key", "b.pem"], "--tls-cert needs --tls-port"),
         (["--nonsense"], "--nonsense"),
     ],
 )
@@ -131,6 +133,7 @@ def test_a_ready_server_prints_one_line_of_json_and_stops_when_told(tmp_path: Pa
         assert len(ready["control_token"]) >= 32
         assert ready["apps"] == [{"sdkappid": 1_400_000_001, "plan": "trial"}]
         assert (ready["data_dir"], ready["defect"]) == (str(tmp_path), None)
+        assert (ready["tls_url"], ready["tls_authority"]) == (None, None)
         # A second one on the same directory or port would do harm.
         taken = ready["url"].rsplit(":", 1)[1]
         assert "in use by another server" in refused("--port", "0", "--data-dir", str(tmp_path))
