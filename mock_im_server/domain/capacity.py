@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 OVERPROVISIONING_PERCENT: Final = 140
 """Envoy's default: a point that has lost less than 28.6 % of its capacity still serves all of its users."""
@@ -54,17 +54,32 @@ class Health:
         return min(100, self.capacity_percent * OVERPROVISIONING_PERCENT // 100)
 
 
-def claims(scores: Sequence[int]) -> list[int]:
-    """The numbers that each point claims, as bits. The claim of a point that takes everybody shifts nobody else's.
+class Claim(NamedTuple):
+    """The numbers from `start` on that a point claims, `percent` of them; after 99 comes 0."""
 
-    >>> [[number for number in (0, 50, 99) if claim >> number & 1] for claim in claims([60, 100, 60])]
-    [[0, 50], [0, 50, 99], [0, 99]]
+    start: int
+    percent: int
+
+    def holds(self, number: int) -> bool:
+        return (number - self.start) % NUMBERS < self.percent
+
+    @property
+    def bits(self) -> int:
+        """A bit for each number."""
+        claimed = ((1 << self.percent) - 1) << self.start
+        return (claimed | claimed >> NUMBERS) & _EVERYBODY
+
+
+def claims(scores: Sequence[int]) -> list[Claim]:
+    """The claim of a point that takes everybody shifts nobody else's.
+
+    >>> claims([60, 100, 60])
+    [Claim(start=0, percent=60), Claim(start=60, percent=100), Claim(start=60, percent=60)]
     """
     made = []
     start = 0
     for score in scores:
-        claim = ((1 << score) - 1) << start
-        made.append((claim | claim >> NUMBERS) & _EVERYBODY)
+        made.append(Claim(start, score))
         start = (start + score) % NUMBERS
     return made
 
@@ -75,7 +90,7 @@ def user_number(user_id: str, turn: int = 0) -> int:
     >>> [user_number("alice", turn) for turn in range(3)]
     [93, 63, 58]
     """
-    seed = int.from_bytes(blake2b(user_id.encode(), digest_size=8).digest(), "little")
+    seed = int.from_bytes(blake2b(user_id.encode(errors="surrogatepass"), digest_size=8).digest(), "little")
     mixed = (seed + (turn + 1) * 0x9E3779B97F4A7C15) & _64_BITS
     mixed = ((mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9) & _64_BITS
     mixed = ((mixed ^ mixed >> 27) * 0x94D049BB133111EB) & _64_BITS
@@ -83,26 +98,26 @@ def user_number(user_id: str, turn: int = 0) -> int:
     return (mixed >> 32) * NUMBERS >> 32
 
 
-def turns(made: Sequence[int], user_id: str) -> list[int]:
+def turns(made: Sequence[Claim], user_id: str) -> list[int]:
     """The turn in which each claim first holds the user's number; ROUNDS_MAX where it never does.
 
     Points are tried turn by turn. As a turn depends on nothing but the claim and the UserID, a point that is lost moves
     only its own users, and when it is back everybody is where he was.
     """
-    found = [0 if claim == _EVERYBODY else ROUNDS_MAX for claim in made]
-    waiting = [index for index, claim in enumerate(made) if 0 < claim < _EVERYBODY]
+    found = [0 if claim.percent == NUMBERS else ROUNDS_MAX for claim in made]
+    waiting = [index for index, claim in enumerate(made) if 0 < claim.percent < NUMBERS]
     for turn in range(ROUNDS_MAX):
         if not waiting:
             break
         number = user_number(user_id, turn)
         for index in waiting:
-            if made[index] >> number & 1:
+            if made[index].holds(number):
                 found[index] = turn
         waiting = [index for index in waiting if found[index] == ROUNDS_MAX]
     return found
 
 
-def shares(made: Sequence[int]) -> list[int]:
+def shares(made: Sequence[Claim]) -> list[int]:
     """Percent of the users that points with these claims get, the best first; 100 in all unless nobody claims anybody.
 
     >>> shares(claims([70, 100]))
@@ -113,8 +128,8 @@ def shares(made: Sequence[int]) -> list[int]:
     left = _EVERYBODY
     first_turn = []
     for claim in made:
-        first_turn.append((claim & left).bit_count())
-        left &= ~claim
+        first_turn.append((claim.bits & left).bit_count())
+        left &= ~claim.bits
     served = sum(first_turn)
     if not served:
         return first_turn

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from mock_im_server.domain.capacity import NUMBERS, ROUNDS_MAX, Health, claims, shares, turns, user_number
+from mock_im_server.domain.capacity import NUMBERS, ROUNDS_MAX, Claim, Health, claims, shares, turns, user_number
 from mock_im_server.domain.geography import AccessPoint
 
 HYSTERESIS_MS: Final = 10.0
@@ -109,9 +109,17 @@ class Router:
 
     def shares(self, ways: Sequence[Way], client: Client = ANYBODY) -> dict[str, int]:
         """Percent of the users at this place for each offered point, by code; 100 in all unless there is none."""
-        claimed = self._claims(ways)
+        claimed = self.claims(ways)
         offered = [way.point.code for way in self.route(ways, Client(probes=client.probes))]
         return dict(zip(offered, shares([claimed[code] for code in offered]), strict=True))
+
+    def claims(self, ways: Sequence[Way]) -> dict[str, Claim]:
+        """What each allowed point claims, laid out in an order that does not waver with what clients measure."""
+        if self.choice.policy is not Policy.GREAT_CIRCLE:
+            ways = sorted(ways, key=_latency)
+        codes = [way.point.code for way in ways if self.choice.allows(way.point.code)]
+        # Of all points whatever their state: what is down keeps its claim, so that nobody else's shifts.
+        return dict(zip(codes, claims([self._health[code].score for code in codes]), strict=True))
 
     def explain(self, ways: Sequence[Way], client: Client = ANYBODY) -> list[Candidate]:
         """Every point: first the offered ones in their order, then the others in the policy's. Raises NoPlaceError."""
@@ -132,18 +140,10 @@ class Router:
             for rank, way in enumerate((*offered, *others), 1)
         ]
 
-    def _claims(self, ways: Sequence[Way]) -> dict[str, int]:
-        """What each allowed point claims, laid out in an order that does not waver with what clients measure."""
-        if self.choice.policy is not Policy.GREAT_CIRCLE:
-            ways = sorted(ways, key=_latency)
-        codes = [way.point.code for way in ways if self.choice.allows(way.point.code)]
-        # Of all points whatever their state: what is down keeps its claim, so that nobody else's shifts.
-        return dict(zip(codes, claims([self._health[code].score for code in codes]), strict=True))
-
     def _turns(self, ways: Sequence[Way], client: Client) -> dict[str, int]:
-        claimed = self._claims(ways)
+        claimed = self.claims(ways)
         if not client.user_id:
-            return {code: 0 if claim else ROUNDS_MAX for code, claim in claimed.items()}
+            return {code: 0 if claim.percent else ROUNDS_MAX for code, claim in claimed.items()}
         return dict(zip(claimed, turns(list(claimed.values()), client.user_id), strict=True))
 
     def _steadied(self, order: list[Way], turn: Mapping[str, int], client: Client) -> list[Way]:

@@ -76,7 +76,10 @@ def test_shares_are_envoys_for_any_capacities(percents: list[int]) -> None:
 @given(capacities)
 def test_a_claim_is_as_large_as_the_score(percents: list[int]) -> None:
     scores = scores_of(percents)
-    assert [claim.bit_count() for claim in claims(scores)] == scores
+    for claim, score in zip(claims(scores), scores, strict=True):
+        held = [number for number in range(NUMBERS) if claim.holds(number)]
+        assert len(held) == claim.percent == score
+        assert claim.bits == sum(1 << number for number in held)
 
 
 @given(capacities, st.text(max_size=8))
@@ -84,7 +87,7 @@ def test_a_turn_is_the_first_in_which_the_claim_holds_the_users_number(percents:
     made = claims(scores_of(percents))
     for claim, turn in zip(made, turns(made, user_id), strict=True):
         numbers = [user_number(user_id, earlier) for earlier in range(ROUNDS_MAX)]
-        held = [earlier for earlier, number in enumerate(numbers) if claim >> number & 1]
+        held = [earlier for earlier, number in enumerate(numbers) if claim.holds(number)]
         assert turn == (held[0] if held else ROUNDS_MAX)
 
 
