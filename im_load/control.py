@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Final
@@ -109,11 +110,11 @@ class Control:
 
 def nearest_points(url: str, countries: tuple[str, ...]) -> list[str]:
     """The nearest access point's code for each country, asked once a place; all "" where a server has no dispatch."""
-    http = Http(url)
     points: list[str] = []
-    for country in countries:
-        status, data = http.request("GET", f"/dispatch?{urlencode({'country': country})}")
-        if status == 404:  # noqa: PLR2004 -- HTTP's not found
-            return [""] * len(countries)
-        points.append(json.loads(data)["points"][0]["code"])
+    with closing(Http(url)) as http:
+        for country in countries:
+            status, data = http.request("GET", f"/dispatch?{urlencode({'country': country})}")
+            if status == 404:  # noqa: PLR2004 -- HTTP's not found
+                return [""] * len(countries)
+            points.append(json.loads(data)["points"][0]["code"])
     return points

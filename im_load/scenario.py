@@ -28,6 +28,7 @@ from im_load.worker import Worker, assignment_from
 REPORT_INTERVAL_S: Final = 0.5
 SPAWN_PER_SECOND: Final = 100
 GC_YOUNG_OBJECTS: Final = 200_000
+_NO_PATCHES: Final = "LOCUST_SKIP_MONKEY_PATCH"
 DRAIN_TIMEOUT_S: Final = 15.0
 """How long a worker that was told to end waits for the conductor to drain it."""
 
@@ -78,6 +79,9 @@ class Scenario:
             if parsed.processes:
                 gevent.spawn(_end_with_parent, os.getppid())
         else:
+            if isinstance(runner, MasterRunner) and os.environ.get(_NO_PATCHES):
+                # Locust would sleep where its workers could be heard, for ever and deaf to Ctrl-C.
+                _exit_with(f"{_NO_PATCHES}: with workers of their own it has to be unset")
             self._prepare(parsed)
             self._listen_as_conductor(environment)
         if not isinstance(runner, MasterRunner):

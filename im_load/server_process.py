@@ -37,6 +37,7 @@ class ServerProcess:
         if not line:
             assert self._process.stderr is not None, "stderr is a pipe"
             said = self._process.stderr.read().strip().splitlines()
+            self.stop()
             raise ServerError(said[-1] if said else "the embedded server did not start")
         self.ready: dict[str, Any] = json.loads(line)
 
@@ -45,8 +46,13 @@ class ServerProcess:
         return self._process.pid
 
     def stop(self) -> None:
-        if self._process.poll() is not None:
-            return
+        if self._process.poll() is None:
+            self._end()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            assert pipe is not None, "all three are pipes"
+            pipe.close()
+
+    def _end(self) -> None:
         assert self._process.stdin is not None, "stdin is a pipe"
         self._process.stdin.close()
         try:

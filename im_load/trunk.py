@@ -60,7 +60,8 @@ class Trunk:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._protocol.send_request(self._protocol.connect())
             self._flush()
-            while self._protocol.state is State.CONNECTING:
+            # A server that says no may keep its connection open: then the state stays as it is.
+            while self._protocol.state is State.CONNECTING and self._protocol.handshake_exc is None:
                 self._receive()
         except OSError as error:
             self.close()
