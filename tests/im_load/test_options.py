@@ -1,0 +1,114 @@
+"""What a run is asked for: checked in one place, and refused in one line that names the option."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from im_load.daily_dau import WrongInputError
+from im_load.options import RunOptions, checked
+from tests.im_load.playing import parsed
+
+
+def options_of(runs: Path, **changed: object) -> RunOptions:
+    return checked(parsed(runs, **changed))
+
+
+def test_the_defaults_are_a_month_with_one_high_day(tmp_path: Path) -> None:
+    options = options_of(tmp_path)
+
+    assert len(options.dates) == len(options.daily_dau) == 31
+    assert options.dates[options.daily_dau.index(600)] == date(2026, 10, 16)
+    assert (options.host, options.gates, options.defect) == (None, None, None)
+
+
+@pytest.mark.parametrize("text", ["20", "2026-10-20"])
+def test_the_spike_day_is_a_date_or_a_day_of_the_month(tmp_path: Path, text: str) -> None:
+    options = options_of(tmp_path, spike_day=text)
+
+    assert options.daily_dau[19] == 600
+
+
+def test_what_was_given_stands_in_the_plan_without_secrets(tmp_path: Path) -> None:
+    given = options_of(tmp_path, host="127.0.0.1:18080", key="secret", control_token="secret").given
+
+    assert given["peak_dau"] == "600"
+    assert given["server"] == "external"
+    assert "secret" not in given.values()
+
+
+@pytest.mark.parametrize("host", ["http://127.0.0.1:18080", "127.0.0.1:18080", "http://127.0.0.1:18080/"])
+def test_a_host_is_an_address_and_its_control_api_is_below_it(tmp_path: Path, host: str) -> None:
+    options = options_of(tmp_path, host=host)
+
+    assert (options.host, options.control_url) == ("http://127.0.0.1:18080", "http://127.0.0.1:18080/control/v1")
+
+
+def test_a_control_api_may_have_an_address_of_its_own(tmp_path: Path) -> None:
+    options = options_of(tmp_path, host="http://127.0.0.1:1", control_url="http://127.0.0.1:2/control/v1")
+
+    assert options.control_url == "http://127.0.0.1:2/control/v1"
+
+
+def test_a_month_from_a_file_replaces_the_spike(tmp_path: Path) -> None:
+    options = options_of(tmp_path, dau_csv="examples/daily-traffic-2008-01.csv", scale="0.001")
+
+    assert (options.month, max(options.daily_dau)) == ("2008-01", 648)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"peak_dau": "29"}, "--peak-dau 29 is below --baseline-dau 30"),
+        ({"peak_dau": "0", "baseline_dau": "0"}, "--peak-dau '0': a whole number from 1"),
+        ({"peak_dau": "many"}, "--peak-dau 'many'"),
+        ({"baseline_dau": "-1"}, "--baseline-dau '-1'"),
+        ({"month": "2026-13"}, "--month"),
+        ({"spike_day": "32"}, "--spike-day '32'"),
+        ({"spike_day": "0"}, "--spike-day '0'"),
+        ({"spike_day": "2026-11-01"}, "--spike-day '2026-11-01'"),
+        ({"seed": "-1"}, "--seed '-1'"),
+        ({"seed": "x"}, "--seed 'x'"),
+        ({"plan": "gold"}, "--plan 'gold': choose one of trial, pro, ultimate"),
+        ({"connections": "none"}, "--connections 'none'"),
+        ({"rate": "0"}, "--rate '0'"),
+        ({"rate": "inf"}, "--rate 'inf'"),
+        ({"rate": "nan"}, "--rate 'nan'"),
+        ({"rate": "fast"}, "--rate 'fast'"),
+        ({"gates": "none.toml"}, "--gates none.toml: there is no such file"),
+        ({"sdkappid": "app"}, "--sdkappid 'app'"),
+        ({"dau_csv": ""}, "--dau-csv: name a file"),
+        ({"dau_csv": "x.csv", "scale": "0"}, "--scale '0'"),
+        ({"dau_csv": "x.csv", "scale": "half"}, "--scale 'half'"),
+        ({"dau_csv": "x.csv", "scale": "Infinity"}, "--scale 'Infinity'"),
+        ({"host": "ftp://127.0.0.1"}, "--host 'ftp://127.0.0.1'"),
+        ({"host": "http://"}, "--host 'http://'"),
+        ({"host": "https://127.0.0.1"}, "TLS is not supported"),
+        ({"host": "https://console.tim.qq.com", "real_host_costs_money": True}, "TLS is not supported"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_options_name(tmp_path: Path, changed: dict[str, object], said: str) -> None:
+    with pytest.raises(WrongInputError) as refusal:
+        options_of(tmp_path, **changed)
+
+    assert said in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "host", ["console.tim.qq.com", "http://adminapisgp.im.qcloud.com:80", "HTTP://QQ.COM", "wss.my-imcloud.com"]
+)
+def test_the_vendors_hosts_need_a_word_more(tmp_path: Path, host: str) -> None:
+    with pytest.raises(WrongInputError, match="--real-host-costs-money"):
+        options_of(tmp_path, host=host)
+
+
+def test_a_name_that_only_looks_like_the_vendors_is_no_host_of_theirs(tmp_path: Path) -> None:
+    assert options_of(tmp_path, host="http://notqq.com").host == "http://notqq.com"
+
+
+def test_runs_that_cannot_be_written_are_refused_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(WrongInputError, match=r"--runs .*: cannot be made"):
+        options_of(tmp_path / "file" / "runs")
