@@ -26,7 +26,7 @@ check: .venv/dev
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-bench: .venv/dev
+bench: .venv/dev build/moto
 	$(BIN)/python -m benchmarks
 
 format: .venv/dev
@@ -35,6 +35,12 @@ format: .venv/dev
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+# Another mock of a cloud, to measure ours against; in an environment of its own.
+build/moto: requirements/moto.txt
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/moto.txt
+	@touch $@
 
 .venv/run: requirements/run.txt pyproject.toml
 	$(PYTHON) -m venv .venv

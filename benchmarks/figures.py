@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks import pipelined_client, servers
+from benchmarks import pipelined_client, rest_client, servers
 from benchmarks.login_frames import frames
 
 ROUNDS = 5
@@ -126,6 +126,34 @@ def _fresh(port: int, first: int, count: int) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
+def rest() -> list[Result]:
+    """REST `account_import` over kept connections, against a bare aiohttp handler and against moto's `put_item`."""
+    count, connections = 20_000, 50
+    costs: dict[str, list[float]] = {"mock": [], "bare": [], "moto": []}
+    with servers.json_answers() as bare, servers.mock() as mock, servers.moto() as moto:
+        rest_client.run(moto.port, [rest_client.table()], 1)
+        for number in range(ROUNDS):
+            imports = rest_client.imports(number * count, count)
+            puts = rest_client.puts(number * count // 20, count // 20)
+            for name, server, requests in (("bare", bare, imports), ("mock", mock, imports), ("moto", moto, puts)):
+                before = server.cpu_s()
+                rest_client.run(server.port, requests, connections)
+                costs[name].append((server.cpu_s() - before) / len(requests))
+    return [
+        _rest("a bare aiohttp JSON handler", costs["mock"], costs["bare"], 0.6),
+        _rest("moto's DynamoDB put_item", costs["mock"], costs["moto"], 12.0),
+    ]
+
+
+def _rest(against: str, mine: list[float], others: list[float], reach: float) -> Result:
+    # Requests that a server can answer in a second of a core of its own: neighbours on the machine change it little.
+    ratios = [other / one for one, other in zip(mine, others, strict=True)]
+    ratio = median(ratios)
+    rates = f"{1 / median(mine):,.0f} imports/s of server CPU against {1 / median(others):,.0f}/s"
+    detail = f"{rates}; ratios {min(ratios):.2f}–{max(ratios):.2f}"
+    return Result(f"REST account_import against {against}", ratio, "×", f"≥ {reach:g}", ratio >= reach, detail)
+
+
 def _locust(runs: str, *more: str) -> None:
     command = [str(Path(sys.executable).with_name("locust")), "-f", "locustfiles/dau_spike.py", "--headless"]
     subprocess.run([*command, "--runs", runs, *SPIKE, *more], check=True, stdout=subprocess.DEVNULL)
@@ -137,4 +165,5 @@ FIGURES: dict[str, Callable[[], list[Result]]] = {
     "login_cpu": login_cpu,
     "memory": memory,
     "fresh_connections": fresh_connections,
+    "rest": rest,
 }
