@@ -22,11 +22,10 @@ from aiohttp.typedefs import Handler, Middleware
 
 from mock_im_server import catalogue, tls
 from mock_im_server.apps import Apps
-from mock_im_server.defects import DEFECTS
-from mock_im_server.domain.apps import AppSettings, Rules
+from mock_im_server.defects import DEFECTS, HEALTHY
+from mock_im_server.domain.apps import AppSettings
 from mock_im_server.journal import JournalLostError
 from mock_im_server.settings import Settings
-from mock_im_server.stores.memory import MemoryStore
 from mock_im_server.transport import control
 from mock_im_server.transport.commits import Commits
 from mock_im_server.transport.dispatch import Dispatch
@@ -72,8 +71,8 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
         data_dir = settings.data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mock-im-")))
         stack.enter_context(_sole_use(data_dir))
         data = catalogue.load()
-        rules = DEFECTS[settings.defect].rules if settings.defect else Rules()
-        apps = Apps(data_dir, catalogue=data, rules=rules, new_store=MemoryStore, real_ms=real_ms)
+        made_of = DEFECTS[settings.defect] if settings.defect else HEALTHY
+        apps = Apps(data_dir, catalogue=data, rules=made_of.rules, new_store=made_of.new_store, real_ms=real_ms)
         await apps.find_all()
         for wanted in settings.apps:
             await _ensure(apps, wanted, settings.start_ms)

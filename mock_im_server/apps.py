@@ -115,8 +115,7 @@ class Apps(Mapping[int, App]):
         app = self._assembled(settings, Clock())
         app.journal.resume_after(contents.head, contents.rows, contents.last_seq)
         state = recovery.fold(contents.batches)
-        app.plan = self._catalogue.plans[state.plan]
-        await app.restore(state)
+        await app.restore(state, self._catalogue.plans[state.plan])
         self._apps[settings.sdkappid] = app
 
     def _assembled(self, settings: AppSettings, clock: Clock) -> App:

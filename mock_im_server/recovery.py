@@ -156,7 +156,9 @@ def _fold_kicks(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
 
 
 def _fold_calls(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
-    rows = table.filter(pa.array(np.isin(kinds, [log.TRIAL_OPENED, log.CALL_STARTED, log.CALL_CHANGED, log.CALL_ENDED])))
+    rows = table.filter(
+        pa.array(np.isin(kinds, [log.TRIAL_OPENED, log.CALL_STARTED, log.CALL_CHANGED, log.CALL_ENDED]))
+    )
     columns = (rows[name].to_pylist() for name in ("kind", "time_ms", "text"))
     state.calls = [(kind, time_ms, json.loads(text)) for kind, time_ms, text in zip(*columns, strict=True)]
 

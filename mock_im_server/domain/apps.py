@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from mock_im_server.domain import billing, plans
+from mock_im_server.domain import billing, groups, plans
 from mock_im_server.domain.actions import Action
 from mock_im_server.domain.calendar import UTC_PLUS_8_MS, BillingCalendar
 
@@ -35,5 +35,16 @@ class Rules:
     """The rules that a planted defect may replace (`mock_im_server.defects`)."""
 
     calendar: Callable[[int], BillingCalendar] = BillingCalendar
-    login: Callable[[plans.DayQuotas, int, str, int], Action] = plans.login_of_user
+    limits: Callable[[plans.Plan], plans.Plan] = lambda plan: plan
+    login: Callable[[plans.DayQuotas, plans.Instant, str, int], Action] = plans.login_of_user
+    refused_login: Callable[[plans.DayQuotas, plans.Instant, str], Action] = plans.refused_login
+    resumption: Callable[[plans.DayQuotas, plans.Instant, str], Action] = plans.resumption
+    deletion: Callable[[plans.Instant, str], Action] = plans.deletion_of_account
+    creation: Callable[..., Action] = groups.creation
+    destruction: Callable[[plans.Instant, groups.Group], Action] = groups.destruction
+    measured: Callable[[int], int] = lambda dau: dau
+    """A day's DAU on the statement."""
+    seconds_of_day: Callable[[int], int] = lambda seconds: seconds
+    """A day's seconds of calls of one tier, before the month's are summed."""
     units: Callable[[int, billing.Overage], int] = billing.started_units
+    charge_day: Callable[[int], int] = lambda day: day

@@ -5,7 +5,7 @@ Counts are net: a destroyed group gives its place back, an empty one that was no
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from mock_im_server.domain.actions import Action, Claim, Clear, Draw, Effects, Leave, Need, Peak, Quota
 from mock_im_server.domain.plans import (
@@ -15,6 +15,7 @@ from mock_im_server.domain.plans import (
     JOINED,
     LIVE_OF,
     MEMBERS,
+    Instant,
     Plan,
     joined_groups,
     live_groups_of,
@@ -87,14 +88,6 @@ class Group:
     next_msg_seq: int = 1
     last_info_s: int = 0
     last_msg_s: int = 0
-
-
-class Instant(NamedTuple):
-    """When an action happens, as the counts see it."""
-
-    epoch: int
-    day: int
-    month: str
 
 
 def key_of(group_id: str) -> str:

@@ -4,7 +4,7 @@ The numbers are data (`mock_im_server/data/plans.toml`, with sources); None mean
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mock_im_server.domain.actions import Action, Claim, Clear, Effects, Leave, Need, Quota
 
@@ -24,6 +24,15 @@ DELETE_REFUSED: Final = 71000
 """Only a trial's accounts can be deleted, unless the app has it switched on."""
 
 _UNLIMITED_ADMINS: Final = Quota(ADMINS, None, ACCOUNT_LIMIT)
+
+
+class Instant(NamedTuple):
+    """When an action happens, as the counts see it; `day_ms` is the time since the billing day began."""
+
+    epoch: int
+    day: int
+    day_ms: int
+    month: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +77,23 @@ def day_quotas(plan: Plan, day: int) -> DayQuotas:
     )
 
 
-def login_of_user(quotas: DayQuotas, epoch: int, user_id: str, instance: int) -> Action:  # noqa: ARG001 -- a planted defect counts by device
+def login_of_user(quotas: DayQuotas, at: Instant, user_id: str, instance: int) -> Action:  # noqa: ARG001 -- a planted defect counts by device
     """A login registers an unknown user and counts it once among the day's active users.
 
     The account limit comes first: on a full trial app an unknown user is told 70398, not 72000.
     """
     accounts = _UNLIMITED_ADMINS if user_id == ADMIN else quotas.accounts
-    return Action(epoch, (Claim(accounts, user_id), Claim(quotas.active, user_id)))
+    return Action(at.epoch, (Claim(accounts, user_id), Claim(quotas.active, user_id)))
+
+
+def refused_login(quotas: DayQuotas, at: Instant, user_id: str) -> Action:  # noqa: ARG001 -- a planted defect counts it
+    """A login with a wrong UserSig counts nowhere; it only has its place in the one order."""
+    return Action(at.epoch)
+
+
+def resumption(quotas: DayQuotas, at: Instant, user_id: str) -> Action:  # noqa: ARG001 -- a planted defect counts it
+    """A session that is taken up again is no login, also on a new day (`docs/open-points.md`)."""
+    return Action(at.epoch)
 
 
 def import_of_account(plan: Plan, epoch: int, user_id: str) -> Action:
@@ -83,7 +102,7 @@ def import_of_account(plan: Plan, epoch: int, user_id: str) -> Action:
     return Action(epoch, (Claim(accounts, user_id),))
 
 
-def deletion_of_account(epoch: int, user_id: str) -> Action:
+def deletion_of_account(at: Instant, user_id: str) -> Action:
     """The place is free again, and the user is in no group any more. Days on which they were counted stay counted."""
     effects = Effects(
         needs=(Need(ACCOUNTS, user_id, ACCOUNT_UNKNOWN),),
@@ -94,7 +113,7 @@ def deletion_of_account(epoch: int, user_id: str) -> Action:
             Clear(owned_groups(user_id), "", user_id),
         ),
     )
-    return Action(epoch, effects=effects)
+    return Action(at.epoch, effects=effects)
 
 
 MEMBERS: Final = "members/"

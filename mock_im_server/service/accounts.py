@@ -47,9 +47,9 @@ class Accounts:
         now_ms = await app.settled_ms()
         if not self.may_delete:
             return await self._refuse_deletion(user_ids, now_ms, origin)
-        epoch = app.clock.epoch
+        at = app.instant(now_ms)
         joined = [await app.groups.of_user(user_id, with_live=True) for user_id in user_ids]
-        outcomes = await app.ordered([plans.deletion_of_account(epoch, user_id) for user_id in user_ids])
+        outcomes = await app.ordered([app.rules.deletion(at, user_id) for user_id in user_ids])
         for user_id, outcome, groups in zip(user_ids, outcomes, joined, strict=True):
             if outcome.code:
                 app.journal.append(_row(log.DELETE_REFUSED, outcome, now_ms, user_id, origin))

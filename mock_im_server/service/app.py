@@ -19,7 +19,6 @@ from mock_im_server.domain.apps import AppSettings, Rules
 from mock_im_server.domain.calendar import iso_day, month_days, month_of
 from mock_im_server.domain.calls import CallTrial
 from mock_im_server.domain.clock import Clock
-from mock_im_server.domain.groups import Instant
 from mock_im_server.journal import Journal, Row
 from mock_im_server.recovery import Folded
 from mock_im_server.service.accounts import Accounts
@@ -84,7 +83,8 @@ class App:
         self.is_retired = False
         """After a reset: another app has this one's SDKAppID, and its connections begin anew there."""
         self.statements: dict[str, dict[str, Any]] = {}
-        self.plan = plan
+        self.rules = rules
+        self.plan = rules.limits(plan)
         self.store = store
         self.calendar = rules.calendar(settings.billing_offset_ms)
         self.notify: type_notify | None = None
@@ -101,7 +101,6 @@ class App:
         self._kicked_s: dict[str, int] = {}
         """UserIDs that were kicked, and when in real time: UserSigs of before do not hold."""
         self._evicted: list[tuple[int, Session]] = []
-        self._rules = rules
         self._real_ms = real_ms
         self._book = book
         self._mac = usersig.mac_of(settings.key)
@@ -109,13 +108,14 @@ class App:
         self._ticket_key = b""
         self._plan_changed_month = ""
         day = self.calendar.day(self.now_ms())
-        self._quotas = plans.day_quotas(plan, day)
+        self._quotas = plans.day_quotas(self.plan, day)
         self._enter_month(day)
 
     @property
     def _terms(self) -> billing.Terms:
         settings = self.settings
-        return billing.Terms(settings.sdkappid, self.plan.name, self._book, self.calendar, settings.charge_day)
+        charge_day = self.rules.charge_day(settings.charge_day)
+        return billing.Terms(settings.sdkappid, self.plan.name, self._book, self.calendar, charge_day)
 
     def now_ms(self) -> int:
         return self.clock.now_ms(self._real_ms())
@@ -139,8 +139,9 @@ class App:
         self.journal.close()
         self.sessions = Sessions()
 
-    async def restore(self, state: Folded) -> None:
-        """Go on where a journal ends."""
+    async def restore(self, state: Folded, plan: plans.Plan) -> None:
+        """Go on where a journal ends, on the plan of then."""
+        self.plan = self.rules.limits(plan)
         self.connections, self.logins = state.connections, state.logins
         self.statements = state.statements
         self.clock.epoch = state.epoch
@@ -156,6 +157,7 @@ class App:
         self._generations = state.generations
         self._kicked_s = state.kicked_s
         self._plan_changed_month = state.plan_changed_month
+        self._quotas = plans.day_quotas(self.plan, self.calendar.day(self.now_ms()))
         self._enter_month(self.calendar.day(state.opened_ms))
         for month, closed in state.statements.items():
             self._is_closed = closed["charged_on"] is None
@@ -168,12 +170,14 @@ class App:
         """Log users in with their UserSigs; unknown users are registered under the plan's quotas."""
         now_ms = await self.settled_ms()
         await self._number({request.connection for request in requests}, now_ms)
-        day, epoch = self._quotas_at(now_ms), self.clock.epoch
+        day, at = self._quotas_at(now_ms), self.instant(now_ms)
         # A signer lives outside the simulated month, so real time judges its UserSigs.
         real_s = self.real_s()
         refusals = [self._check(head.identifier, head.usersig, real_s) for _, head in requests]
         actions = [
-            Action(epoch) if code else self._rules.login(day, epoch, head.identifier, head.status_instid)
+            self.rules.refused_login(day, at, head.identifier)
+            if code
+            else self.rules.login(day, at, head.identifier, head.status_instid)
             for (_, head), code in zip(requests, refusals, strict=True)
         ]
         outcomes = await self.store.apply(actions)
@@ -246,7 +250,11 @@ class App:
         await self._number({connection}, now_ms)
         user = _user_number(head.tinyid)
         holds = self.holds_ticket(head)
-        (outcome,) = await self.ordered([Action(self.clock.epoch)])
+        action = Action(self.clock.epoch)
+        if holds:
+            (user_id,) = await self.user_ids([user])
+            action = self.rules.resumption(self._quotas_at(now_ms), self.instant(now_ms), user_id)
+        (outcome,) = await self.ordered([action])
         row = Row(
             outcome.seq,
             now_ms,
@@ -380,9 +388,9 @@ class App:
             raise PlanRefusedError("a paid app cannot go back to the trial; make a new app")
         if self._plan_changed_month == month:
             raise PlanRefusedError(f"the plan has changed in {month} already; once a month is the limit")
-        self.plan = plan
+        self.plan = self.rules.limits(plan)
         self._plan_changed_month = month
-        self._quotas = plans.day_quotas(plan, self.calendar.day(now_ms))
+        self._quotas = plans.day_quotas(self.plan, self.calendar.day(now_ms))
         await self.record(log.PLAN_CHANGED, now_ms, {"plan": plan.name, "from": old.name, "month": month})
 
     async def status(self) -> dict[str, Any]:
@@ -392,7 +400,7 @@ class App:
         month = month_of(day)
         usage = await self._usage(month, now_ms)
         peak_day, peak_dau = billing.peak(usage.daily_dau)
-        rows = billing.lines(self._terms.book, self.plan.name, usage, units_of=self._rules.units)
+        rows = billing.lines(self._terms.book, self.plan.name, usage, units_of=self.rules.units)
         accounts, groups_now, live_groups = await self.store.sizes([plans.ACCOUNTS, groups.GROUPS, groups.LIVE_GROUPS])
         return {
             "sdkappid": self.settings.sdkappid,
@@ -497,9 +505,9 @@ class App:
         """A place in the one order for a row that changes no count, and the app's time of it."""
         return await self.decided(lambda _now_ms: Action(self.clock.epoch))
 
-    def instant(self, now_ms: int) -> Instant:
+    def instant(self, now_ms: int) -> plans.Instant:
         day = self.calendar.day(now_ms)
-        return Instant(self.clock.epoch, day, month_of(day))
+        return plans.Instant(self.clock.epoch, day, now_ms - self.calendar.start_ms(day), month_of(day))
 
     async def user_ids(self, numbers: Sequence[int]) -> list[str]:
         return await self.store.names(numbers)
@@ -520,7 +528,7 @@ class App:
 
     async def _close(self, month: str) -> None:
         usage = await self._usage(month, billing.closes_at_ms(self._terms, month))
-        closed = billing.statement(self._terms, month, usage, units_of=self._rules.units)
+        closed = billing.statement(self._terms, month, usage, units_of=self.rules.units)
         self.statements[month] = closed
         # Groups that live on are the next month's first count.
         peak = Peak(groups.peak_groups(billing.next_month(month)), groups.GROUPS)
@@ -538,7 +546,7 @@ class App:
         active = [plans.active_users(day) for day in days]
         (peak_groups,) = await self.store.counters([groups.peak_groups(month)])
         return billing.Usage(
-            daily_dau=dict(zip(days, await self.store.sizes(active), strict=True)),
+            daily_dau=dict(zip(days, map(self.rules.measured, await self.store.sizes(active)), strict=True)),
             monthly_users=await self.store.distinct(active),
             peak_groups=peak_groups,
             call_seconds=self.calls.seconds(month, now_ms),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mock_im_server import journal as log
 from mock_im_server.domain import calls
-from mock_im_server.domain.calendar import month_days, month_of
+from mock_im_server.domain.calendar import month_days
 from mock_im_server.domain.calls import Call, CallTrial
 from mock_im_server.journal import Row
 from mock_im_server.service.origin import Origin
@@ -28,8 +28,8 @@ class Calls:
         self._calls: dict[str, Call] = {}
         """All of them: a CallId is used once. One that has ended keeps no participants."""
         self._running: set[str] = set()
-        self._seconds: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        """Of calls that have ended, by month and tier."""
+        self._seconds: defaultdict[int, dict[str, int]] = defaultdict(dict)
+        """Of calls that have ended, by billing day and tier."""
 
     async def open_trial(self, origin: Origin = _SOMEBODY) -> int:
         """0, or the code of the refusal. Grants the use of calls, no minutes and no quota of messaging."""
@@ -84,10 +84,15 @@ class Calls:
 
     def seconds(self, month: str, now_ms: int) -> dict[str, int]:
         """A month's seconds by tier until now, of all participants; a call over a month's end is cut there."""
-        span = self._span(month)
         running = [self._calls[call_id] for call_id in self._running]
-        until = min(span[1], max(span[0], now_ms))
-        return calls.added(self._seconds[month], calls.seconds_by_tier(running, span[0], until))
+        total: dict[str, int] = {}
+        for day in month_days(month):
+            start_ms, end_ms = self._span(day)
+            until = min(end_ms, max(start_ms, now_ms))
+            of_day = calls.added(self._seconds.get(day, {}), calls.seconds_by_tier(running, start_ms, until))
+            measured = {tier: self._app.rules.seconds_of_day(seconds) for tier, seconds in of_day.items()}
+            total = calls.added(total, measured)
+        return total
 
     def status(self, now_ms: int) -> dict[str, Any]:
         """The trials so far, what is running, and what the vendor announced at the time."""
@@ -132,15 +137,13 @@ class Calls:
         self._running.discard(call_id)
         self._calls[call_id] = Call(call_id, (), has_ended=True)
         calendar = self._app.calendar
-        month, last = month_of(calendar.day(began_ms)), month_of(calendar.day(now_ms))
-        while month <= last:
-            self._seconds[month] = calls.added(self._seconds[month], calls.seconds_by_tier([call], *self._span(month)))
-            month = month_of(month_days(month).stop)
+        for day in range(calendar.day(began_ms), calendar.day(now_ms) + 1):
+            self._seconds[day] = calls.added(self._seconds[day], calls.seconds_by_tier([call], *self._span(day)))
         return calls.seconds_by_tier([call], began_ms, now_ms)
 
-    def _span(self, month: str) -> tuple[int, int]:
-        days = month_days(month)
-        return self._app.calendar.start_ms(days.start), self._app.calendar.start_ms(days.stop)
+    def _span(self, day: int) -> tuple[int, int]:
+        calendar = self._app.calendar
+        return calendar.start_ms(day), calendar.start_ms(day + 1)
 
     def _journal(self, row: Row, origin: Origin, text: Mapping[str, Any]) -> None:
         row = row._replace(connection=origin.connection, request_seq=origin.request_seq, text=json.dumps(text))

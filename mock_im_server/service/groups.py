@@ -65,7 +65,7 @@ class Groups:
         first = tuple(dict.fromkeys(user_id for user_id, _ in wish.members if user_id != wish.owner))
 
         def action(now_ms: int) -> Action:
-            return groups.creation(
+            return app.rules.creation(
                 app.plan,
                 app.instant(now_ms),
                 group_id,
@@ -111,7 +111,7 @@ class Groups:
         if code or group is None:
             return await self._refused(log.DESTROY_REFUSED, code, origin, group_id, by)
 
-        outcome, now_ms = await app.decided(lambda now_ms: groups.destruction(app.instant(now_ms), group))
+        outcome, now_ms = await app.decided(lambda now_ms: app.rules.destruction(app.instant(now_ms), group))
         day = app.calendar.day(now_ms)
         text = {"group_id": group_id, "type": group.type, "day": day}
         kind = log.DESTROY_REFUSED if outcome.code else log.GROUP_DESTROYED
@@ -228,11 +228,11 @@ class Groups:
     async def _created(self, group: Group, outcome: Outcome, now_ms: int, origin: Origin, *, is_imported: bool) -> None:
         app = self._app
         numbers = await app.store.numbers(list(group.members))
-        _, day, month = app.instant(now_ms)
+        at = app.instant(now_ms)
         text = {
             "group_id": group.group_id,
-            "day": day,
-            "month": month,
+            "day": at.day,
+            "month": at.month,
             "group": group.number,
             "type": group.type,
             "imported": is_imported,
@@ -244,7 +244,7 @@ class Groups:
         }
         owner = numbers[0] if group.owner else 0
         self._journal(log.GROUP_CREATED, outcome._replace(number=owner), now_ms, origin, text)
-        app.statistics.count(day, "GroupNewGroupNum")
+        app.statistics.count(at.day, "GroupNewGroupNum")
         if app.notify is None or is_imported:
             return
         app.notify("Group.CallbackAfterCreateGroup", _described(group, now_ms))

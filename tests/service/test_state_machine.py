@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from pyroaring import BitMap
 
 from mock_im_server import catalogue
 from mock_im_server.apps import Apps
@@ -23,6 +21,7 @@ from mock_im_server.domain.plans import Plan
 from mock_im_server.service import App, LoginRequest, NewGroup, PlanRefusedError
 from mock_im_server.stores.memory import MemoryStore
 from mock_im_server.wire import codes, frames
+from tests.service.wires import SilentWire, answered
 from tests.serving import KEY, REAL_MS, SDKAPPID, a_usersig, at_ms
 
 _T = TypeVar("_T")
@@ -47,19 +46,6 @@ SMALL = {
 users = st.sampled_from([f"user{number}" for number in range(5)])
 group_ids = st.sampled_from([f"group{number}" for number in range(4)])
 types = st.sampled_from([groups.LIVE, groups.PUBLIC])
-
-
-@dataclass(eq=False)
-class Wire:
-    """A connection without a socket."""
-
-    instance_id: str = "0" * 32
-    access_point: str = ""
-    number: int = 0
-    users: BitMap = field(default_factory=BitMap)
-
-    def push(self, *messages: bytes) -> None:
-        """Nobody reads here."""
 
 
 @dataclass
@@ -172,7 +158,7 @@ class Counting(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.folder = Path(tempfile.mkdtemp(prefix="state-machine-"))
-        self.wire = Wire()
+        self.wire = SilentWire()
         self.seq = 0
         self.real_ms = REAL_MS
         self.tickets: dict[tuple[str, int], tuple[str, str]] = {}
@@ -219,7 +205,7 @@ class Counting(RuleBasedStateMachine):
             frames.LOGIN, self.seq, SDKAPPID, identifier=user, usersig=self._usersig(user), status_instid=instance
         )
         (answer,) = self.run(self.app.login([LoginRequest(self.wire, head)]))
-        body = msgspec.json.decode(answer)["body"]
+        body = answered(answer)
         assert body["ErrorCode"] == self.model.login(user)
         if not body["ErrorCode"]:
             self.tickets[user, instance] = body["A2Key"], body["TinyId"]
@@ -231,14 +217,14 @@ class Counting(RuleBasedStateMachine):
         """Counts nowhere; a ticket of before a deletion or a kick does not hold."""
         user, instance = data.draw(st.sampled_from(sorted(self.tickets)))
         answer = self.run(self.app.resume(self.wire, self._head(frames.LOGIN, user, instance)))
-        assert frames_code(answer) == (codes.TICKET_INVALID if (user, instance) in self.spoilt else 0)
+        assert answered(answer)["ErrorCode"] == (codes.TICKET_INVALID if (user, instance) in self.spoilt else 0)
 
     @precondition(lambda self: self.tickets)
     @rule(data=st.data())
     def logout(self, data: st.DataObject) -> None:
         user, instance = data.draw(st.sampled_from(sorted(self.tickets)))
         answer = self.run(self.app.logout(self.wire, self._head(frames.LOGOUT, user, instance)))
-        assert frames_code(answer) == (codes.TICKET_INVALID if (user, instance) in self.spoilt else 0)
+        assert answered(answer)["ErrorCode"] == (codes.TICKET_INVALID if (user, instance) in self.spoilt else 0)
 
     @rule(user=users)
     def kick(self, user: str) -> None:
@@ -248,7 +234,7 @@ class Counting(RuleBasedStateMachine):
         if known:
             old = frames.Head(frames.LOGIN, 1, SDKAPPID, identifier=user, usersig=self._usersig(user))
             (answer,) = self.run(self.app.login([LoginRequest(self.wire, old)]))
-            assert frames_code(answer) == codes.USERSIG_REVOKED
+            assert answered(answer)["ErrorCode"] == codes.USERSIG_REVOKED
             self.real_ms += 1_000
             self._spoil(user)
 
@@ -307,7 +293,7 @@ class Counting(RuleBasedStateMachine):
         self.app.journal.write()
         self.apps = self._apps()
         self.run(self.apps.find_all())
-        self.wire = Wire()
+        self.wire = SilentWire()
 
     @invariant()
     def the_counts_are_the_models(self) -> None:
@@ -335,11 +321,6 @@ class Counting(RuleBasedStateMachine):
         known = catalogue.load()
         small = catalogue.Catalogue(SMALL, known.price_books, known.access_points, known.countries)
         return Apps(self.folder, catalogue=small, rules=Rules(), new_store=MemoryStore, real_ms=lambda: self.real_ms)
-
-
-def frames_code(answer: bytes) -> int:
-    code: int = msgspec.json.decode(answer)["body"]["ErrorCode"]
-    return code
 
 
 def month(app: App) -> str:
