@@ -22,17 +22,26 @@ from aiohttp.typedefs import Handler, Middleware
 
 from mock_im_server import catalogue, tls
 from mock_im_server.apps import Apps
+<<<<<<< ours
 from mock_im_server.defects import DEFECTS, HEALTHY
 from mock_im_server.domain.apps import AppSettings
+=======
+from mock_im_server.defects import DEFECTS
+from mock_im_server.domain.apps import AppSettings, Rules
+from mock_im_server.domain.latency import LatencyTable
+>>>>>>> theirs
 from mock_im_server.journal import JournalLostError
+from mock_im_server.network import Network, measured_round_trips
 from mock_im_server.settings import Settings
 from mock_im_server.transport import control
 from mock_im_server.transport.commits import Commits
 from mock_im_server.transport.dispatch import Dispatch
+from mock_im_server.transport.doors import Doors
 from mock_im_server.transport.frequency import FrequencyLimits
 from mock_im_server.transport.gateway import Gateway
 from mock_im_server.transport.metrics import AppMetrics
 from mock_im_server.transport.rest import BODY_BYTES_MAX, Rest, openapi
+from mock_im_server.transport.round_trips import RoundTrips
 
 SETTLE_INTERVAL_S: Final = 1.0
 """How often a clock that runs by itself is asked whether a month has ended."""
@@ -78,7 +87,9 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
             await _ensure(apps, wanted, settings.start_ms)
         limits = FrequencyLimits(settings.rate_limits or None, is_on=settings.rate_limits != 0)
         commits = Commits()
-        gateway = Gateway(apps, data.access_points)
+        network, round_trips = _network(data, settings)
+        doors = Doors(network, round_trips)
+        gateway = Gateway(apps, doors)
         token = settings.control_token or secrets.token_urlsafe(24)
         journal_lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         middlewares = [_stopping(journal_lost)]
@@ -86,7 +97,7 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
         public.add_routes(gateway.routes())
         public.add_routes(Rest(apps, limits, commits, real_ms).routes())
         public.add_routes(openapi.routes())
-        public.add_routes(Dispatch(data.access_points, data.countries).routes())
+        public.add_routes(Dispatch(network, apps, urls_name_places=round_trips is not None).routes())
         private = public
         if settings.control_port is not None:
             private = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=middlewares)
@@ -158,6 +169,14 @@ async def serve(settings: Settings) -> None:
             if error is not None:
                 message = f"the server has failed and stops: {error!r}"
                 raise ServerFailedError(message) from error
+
+
+def _network(data: catalogue.Catalogue, settings: Settings) -> tuple[Network, RoundTrips | None]:
+    measured = measured_round_trips(settings.latency_table) if settings.latency_table else {}
+    places = {**data.countries, **data.cities}
+    network = Network(data.access_points, places, LatencyTable(data.latency_model, measured))
+    seed = settings.round_trips
+    return network, None if seed is None else RoundTrips(data.latency_model, seed)
 
 
 async def _ensure(apps: Apps, wanted: AppSettings, start_ms: int | None) -> None:

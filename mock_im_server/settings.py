@@ -56,6 +56,10 @@ class Settings:
     tls_port: int | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    latency_table: Path | None = None
+    """Measured round trips, in place of the model's."""
+    round_trips: int | None = None
+    """Seed of the jitter of simulated round trips; None: answers leave at once."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
@@ -83,6 +87,8 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         tls_port=options.tls_port,
         tls_certificate=options.tls_cert,
         tls_key=options.tls_key,
+        latency_table=options.latency_table,
+        round_trips=options.round_trips,
     )
 
 
@@ -159,6 +165,21 @@ def _parser() -> argparse.ArgumentParser:
         type=_rate_limits,
         metavar="off|N",
         help="REST calls a second for each API (default: the vendor's, mostly 200)",
+    )
+    add(
+        "--latency-table",
+        type=Path,
+        metavar="FILE",
+        help="round trips that were measured, in place of the model's: CSV with place (KR or KR/Busan), access_point "
+        "and rtt_ms",
+    )
+    add(
+        "--round-trips",
+        type=int,
+        nargs="?",
+        const=1,
+        metavar="SEED",
+        help="answers at an access point take as long as the client's distance says, with a jitter from SEED (1)",
     )
     add(
         "--defect",

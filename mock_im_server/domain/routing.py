@@ -92,7 +92,9 @@ class Router:
         self.choice = choice
         self._health = health
         self._ranked = _RANKED[choice.policy]
-        self._is_plain = not choice.pin and all(one.is_up and one.score == NUMBERS for one in health.values())
+        self._is_open = not choice.pin and all(one.is_up for one in health.values())
+        self.is_full = all(one.score == NUMBERS for one in health.values())
+        """Whether every point takes everybody, so that preference alone is the order."""
 
     def route(self, ways: Sequence[Way], client: Client = ANYBODY) -> list[Way]:
         """The offered points, the best first: those that are up and allowed. Raises NoPlaceError.
@@ -101,9 +103,10 @@ class Router:
         """
         order = self._ranked(ways, client.probes)
         turn: Mapping[str, int] = {}
-        if not self._is_plain:
+        if not self._is_open:
+            order = [way for way in order if self._may_serve(way.point.code)]
+        if not self.is_full:
             turn = self._turns(ways, client)
-            order = [way for way in order if way.point.code in turn and self._health[way.point.code].is_up]
             order.sort(key=lambda way: turn[way.point.code])
         return self._steadied(order, turn, client) if client.current else order
 
@@ -139,6 +142,9 @@ class Router:
             )
             for rank, way in enumerate((*offered, *others), 1)
         ]
+
+    def _may_serve(self, code: str) -> bool:
+        return self._health[code].is_up and self.choice.allows(code)
 
     def _turns(self, ways: Sequence[Way], client: Client) -> dict[str, int]:
         claimed = self.claims(ways)

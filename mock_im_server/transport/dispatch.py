@@ -1,61 +1,117 @@
-"""Which access point a client should use, asked before login as an SDK does.
+"""Which access points a client should use, asked before login as an SDK does.
 
-`GET /dispatch?country=KR` or `?latitude=37.6&longitude=127.0` answers all points, nearest first. A client asks once for
-each place and table version.
+`GET /dispatch?country=KR` or `?latitude=37.6&longitude=127.0` answers all points that are offered, the best first; POST
+takes the same as JSON, with what the client has measured. A client asks once for each place and table version.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
+from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
 
-from mock_im_server.domain.geography import AccessPoint, Ranking
+from mock_im_server.domain.capacity import NUMBERS, Claim
+from mock_im_server.domain.routing import ANYBODY, NoPlaceError, Policy, Way
+from mock_im_server.network import Network, Place
+from mock_im_server.transport.questions import Question, question_of
 
-TABLE_VERSION: Final = 1
+ANSWERS_MAX: Final = 10_000
+"""Answers for known places that are kept ready to send, until the table's next version."""
+_WHOLE: Final = Claim(0, NUMBERS)
+
+
+class Point(msgspec.Struct):
+    """An offered access point."""
+
+    code: str
+    name: str
+    data_centre: str
+    distance_km: float | None
+    latency_ms: float | None
+    share_percent: int
+    """Of the users at this place."""
+    claim: Claim
+    """The first of the users' numbers that it takes, and how many of the hundred."""
+    gateway_url: str
+
+
+class Answer(msgspec.Struct):
+    """The answer to a question."""
+
+    version: int
+    policy: Policy
+    points: list[Point]
 
 
 class Dispatch:
-    """Ranks access points by great-circle distance: a declared model, the vendor's own is not public."""
+    """Answers by the policy of the client's app."""
 
-    def __init__(
-        self,
-        access_points: Mapping[str, AccessPoint],
-        countries: Mapping[str, tuple[float, float]],
-    ) -> None:
-        self._ranking = Ranking(access_points.values())
-        self._countries = countries
+    def __init__(self, network: Network, apps: Mapping[int, object], *, urls_name_places: bool) -> None:
+        self._network = network
+        self._apps = apps
+        self._urls_name_places = urls_name_places
+        self._ready: dict[tuple[str, str, str], bytes] = {}
+        self._ready_version = network.version
+        self._encoder = msgspec.json.Encoder()
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.get("/dispatch", self._serve)]
+        return [web.get("/dispatch", self._serve), web.post("/dispatch", self._serve)]
 
     async def _serve(self, request: web.Request) -> web.Response:
-        latitude, longitude = self._place(request.query)
-        try:
-            ranked = self._ranking.nearest(latitude, longitude)
-        except ValueError as error:
-            raise web.HTTPBadRequest(text=f"{error}\n") from error
-        points: list[dict[str, Any]] = [
-            {
-                "code": point.code,
-                "name": point.name,
-                "distance_km": distance_km,
-                "gateway_url": f"ws://{request.host}/ap/{point.code}",
-            }
-            for point, distance_km in ranked
-        ]
-        body = msgspec.json.encode({"version": TABLE_VERSION, "points": points})
+        if self._ready_version != self._network.version:
+            self._ready.clear()
+            self._ready_version = self._network.version
+        key = (request.scheme, request.host, request.raw_path)
+        body = self._ready.get(key) if request.method == "GET" else None
+        if body is None:
+            question = await question_of(request, self._network, self._apps)
+            body = self._answer(question, request)
+            is_known = question.place is not None and question.place.name and question.client == ANYBODY
+            if is_known and request.method == "GET" and len(self._ready) < ANSWERS_MAX:
+                self._ready[key] = body
         return web.Response(body=body, content_type="application/json")
 
-    def _place(self, query: Mapping[str, str]) -> tuple[float, float]:
-        if "country" in query:
-            place = self._countries.get(query["country"].upper())
-            if place is None:
-                text = f"unknown country {query['country']!r}: an ISO 3166 alpha-2 code is needed\n"
-                raise web.HTTPBadRequest(text=text)
-            return place
+    def _answer(self, question: Question, request: web.Request) -> bytes:
+        place, client, choice = question
         try:
-            return float(query["latitude"]), float(query["longitude"])
-        except (KeyError, ValueError) as error:
-            text = "say where the client is: country=KR, or latitude and longitude in degrees\n"
-            raise web.HTTPBadRequest(text=text) from error
+            offered = self._network.route(choice, place, client)
+        except NoPlaceError as error:
+            raise web.HTTPBadRequest(text=f"{error}\n") from error
+        if not offered:
+            raise web.HTTPServiceUnavailable(text="no access point that may serve this app is up\n")
+        return self._encoder.encode(
+            Answer(self._network.version, choice.policy, self._points(offered, question, request))
+        )
+
+    def _points(self, offered: Sequence[Way], question: Question, request: web.Request) -> list[Point]:
+        place, client, choice = question
+        scheme = "wss" if request.secure else "ws"
+        before, after = f"{scheme}://{request.host}/ap/", _path_of(place) if self._urls_name_places else ""
+        router = self._network.routes(choice).router
+        shares: Mapping[str, int] = {offered[0].point.code: NUMBERS}
+        claims: Mapping[str, Claim] = {}
+        if client.current or not router.is_full:
+            ways = self._network.ways(place)
+            shares, claims = router.shares(ways, client), router.claims(ways)
+        return [
+            Point(
+                point.code,
+                point.name,
+                point.data_centre,
+                distance_km,
+                latency_ms,
+                shares.get(point.code, 0),
+                claims.get(point.code, _WHOLE),
+                f"{before}{point.code}{after}",
+            )
+            for point, distance_km, latency_ms in offered
+        ]
+
+
+def _path_of(place: Place | None) -> str:
+    """What `transport.doors` reads again: the place, in the path, as SDKs append to the URL that they are given."""
+    if place is None:
+        return ""
+    name = place.name.replace("/", ".", 1) or f"{place.latitude},{place.longitude}"
+    return f"/from/{quote(name, safe='')}"

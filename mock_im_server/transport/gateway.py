@@ -14,6 +14,7 @@ from aiohttp import WSMsgType, web
 from pyroaring import BitMap
 
 from mock_im_server.service import App, LoginRequest
+from mock_im_server.transport.doors import Doors
 from mock_im_server.transport.sdk_answers import body_of, needs_identity
 from mock_im_server.wire import codes, frames
 
@@ -52,13 +53,17 @@ class GatewayConnection:
         elif not transport.is_closing():
             transport.write(b"".join(map(frames.websocket_message, messages)))
 
+    def cut(self) -> None:
+        """As a lost access point does: without a goodbye."""
+        self._transport.abort()
+
 
 class Gateway:
     """Collects frames, answers them tick by tick."""
 
-    def __init__(self, apps: Mapping[int, App], access_points: Mapping[str, object]) -> None:
+    def __init__(self, apps: Mapping[int, App], doors: Doors) -> None:
         self._apps = apps
-        self._access_points = access_points
+        self._doors = doors
         self._inbox: list[tuple[GatewayConnection, bytes]] = []
         self._left: list[GatewayConnection] = []
         self._wake = asyncio.Event()
@@ -68,12 +73,11 @@ class Gateway:
         return [
             web.get("/binfo", self._serve),
             web.get("/ap/{access_point}/binfo", self._serve),
+            web.get("/ap/{access_point}/from/{place}/binfo", self._serve),
         ]
 
     async def _serve(self, request: web.Request) -> web.WebSocketResponse:
-        access_point = request.match_info.get("access_point", "")
-        if access_point and access_point not in self._access_points:
-            raise web.HTTPNotFound(text=f"there is no access point {access_point!r}\n")
+        visit = self._doors.admit(request)
         instance_id = request.query.get("instanceid", "")
         if not _INSTANCE_ID.fullmatch(instance_id):
             raise web.HTTPBadRequest(text="instanceid must be at most 64 letters, digits, '_' or '-'\n")
@@ -82,8 +86,10 @@ class Gateway:
         transport = request.transport
         if transport is None:
             return socket
-        connection = GatewayConnection(transport, instance_id, access_point)
+        line = self._doors.line(transport, visit, instance_id)
+        connection = GatewayConnection(line, instance_id, visit.access_point)
         self.open_connections += 1
+        self._doors.enter(connection)
         try:
             async for message in socket:
                 if message.type is WSMsgType.BINARY:
@@ -93,6 +99,7 @@ class Gateway:
                 self._wake.set()
         finally:
             self.open_connections -= 1
+            self._doors.leave(connection)
             self._leave(connection)
         return socket
 

@@ -1,0 +1,197 @@
+"""The access points at work: how each is, how each app chose to route, and a version that counts every change.
+
+States and choices are kept in memory: a server that is started again has every point up and no choice made.
+"""
+
+import csv
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from mock_im_server.domain.capacity import Health, State
+from mock_im_server.domain.geography import M_PER_KM, AccessPoint, Ranking
+from mock_im_server.domain.latency import LatencyTable
+from mock_im_server.domain.routing import ANYBODY, Choice, Client, Router, Way
+from mock_im_server.rankings import BatchRanking
+
+COUNTRY_CODE_LENGTH: Final = 2
+_OVERRIDE_COLUMNS: Final = ("place", "access_point", "rtt_ms")
+
+type_coordinates = tuple[float, float]
+
+
+class Place(NamedTuple):
+    """Where a client is. The name is `KR` or `KR/Busan`, or empty for bare coordinates."""
+
+    name: str
+    latitude: float
+    longitude: float
+
+
+class NetworkRefusedError(ValueError):
+    """Raised when a state or a choice cannot be as asked; the message says what to change."""
+
+
+class Answers(dict[str, list[Way]]):
+    """What anybody at a known place is offered: worked out when it is first asked for, then looked up."""
+
+    def __init__(self, ask: Callable[[str], list[Way]]) -> None:
+        self._ask = ask
+
+    def __missing__(self, place: str) -> list[Way]:
+        self[place] = found = self._ask(place)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """A router, and its answers for known places; until the next version."""
+
+    router: Router
+    known: Answers
+
+
+class Network:
+    """All access points, places and apps' choices."""
+
+    def __init__(
+        self,
+        access_points: Mapping[str, AccessPoint],
+        places: Mapping[str, type_coordinates],
+        latency: LatencyTable,
+    ) -> None:
+        self.version = 1
+        self.latency = latency
+        self.points = access_points
+        self.on_change: list[Callable[[str, Health], None]] = []
+        """Called with an access point's code when its health has changed."""
+        self._ranking = Ranking(access_points.values())
+        self._health = dict.fromkeys(sorted(access_points), Health())
+        self._choices: dict[int, Choice] = {}
+        self._routes: dict[Choice, Routes] = {}
+        self._places = {name.casefold(): Place(name, *coordinates) for name, coordinates in places.items()}
+        self._rank_places()
+
+    def _rank_places(self) -> None:
+        self._rows = {place.name: row for row, place in enumerate(self._places.values())}
+        if not self._health or not self._rows:
+            self._order, self._metres = np.empty((len(self._rows), 0), np.int16), np.empty((len(self._rows), 0))
+            return
+        coordinates = np.array([place[1:] for place in self._places.values()])
+        order, metres = BatchRanking(self._ranking).nearest(coordinates[:, 0], coordinates[:, 1])
+        self._order, self._metres = order.astype(np.int16), metres.astype(np.int32)
+
+    # --- places -----------------------------------------------------------------------------------
+
+    def place(self, country: str, city: str = "") -> Place | None:
+        """A known place, in any case of letters; None where there is none of that name."""
+        return self._places.get((f"{country}/{city}" if city else country).casefold())
+
+    def ways(self, place: Place | None) -> list[Way]:
+        """To every access point, the nearest first; by code for a client that has not said where it is.
+
+        Raises ValueError for coordinates that are no place on earth.
+        """
+        if place is None:
+            return [Way(point) for point in self._ranking.points]
+        row = self._rows.get(place.name)
+        ranked = self._ranking.nearest(place.latitude, place.longitude) if row is None else self._ranked(row)
+        points, distances_km = zip(*ranked, strict=True) if ranked else ((), ())
+        ways = map(Way._make, zip(points, distances_km, self.latency.model.round_trips_ms(distances_km), strict=True))
+        if measured := self.latency.measured_at(place.name):
+            return [way._replace(latency_ms=measured.get(way.point.code, way.latency_ms)) for way in ways]
+        return list(ways)
+
+    def _ranked(self, row: int) -> list[tuple[AccessPoint, float]]:
+        points = self._ranking.points
+        order, metres = self._order[row].tolist(), self._metres[row].tolist()
+        return [(points[index], distance / M_PER_KM) for index, distance in zip(order, metres, strict=True)]
+
+    # --- routing ----------------------------------------------------------------------------------
+
+    def routes(self, choice: Choice) -> Routes:
+        found = self._routes.get(choice)
+        if found is None:
+            router = Router(dict(self._health), choice)
+            found = self._routes[choice] = Routes(router, Answers(lambda name: self._answer(router, name)))
+        return found
+
+    def route(self, choice: Choice, place: Place | None, client: Client) -> list[Way]:
+        """The offered points, the best first. Raises NoPlaceError, and ValueError as `ways` does."""
+        routes = self.routes(choice)
+        if place is not None and client == ANYBODY and place.name in self._rows:
+            return routes.known[place.name]
+        return routes.router.route(self.ways(place), client)
+
+    def _answer(self, router: Router, name: str) -> list[Way]:
+        return router.route(self.ways(self._places[name.casefold()]))
+
+    # --- states and choices -----------------------------------------------------------------------
+
+    def health(self, code: str) -> Health:
+        """Raises KeyError where there is no such point."""
+        return self._health[code]
+
+    def set_health(self, code: str, *, state: State | None = None, capacity: float | None = None) -> Health:
+        """Raises KeyError and NetworkRefusedError. `capacity` is a part of 1, kept in whole percent."""
+        old = new = self._health[code]
+        if state is not None:
+            new = replace(new, state=state)
+        if capacity is not None:
+            if not 0 <= capacity <= 1:
+                message = f"a capacity is 0 to 1, not {capacity}"
+                raise NetworkRefusedError(message)
+            new = replace(new, capacity_percent=round(capacity * 100))
+        if new != old:
+            self._health[code] = new
+            self._advance()
+            for tell in self.on_change:
+                tell(code, new)
+        return new
+
+    def choice(self, sdkappid: int) -> Choice:
+        return self._choices.get(sdkappid, Choice())
+
+    def choose(self, sdkappid: int, choice: Choice) -> None:
+        """Raises NetworkRefusedError."""
+        if unknown := choice.pin - set(self._health):
+            message = f"there is no access point {', '.join(sorted(unknown))}"
+            raise NetworkRefusedError(message)
+        if not (isfinite(choice.hysteresis_ms) and choice.hysteresis_ms >= 0):
+            message = f"a hysteresis is 0 ms or more, not {choice.hysteresis_ms}"
+            raise NetworkRefusedError(message)
+        if choice != self.choice(sdkappid):
+            self._choices[sdkappid] = choice
+            self._advance()
+
+    def _advance(self) -> None:
+        self.version += 1
+        self._routes.clear()
+
+
+def measured_round_trips(path: Path) -> dict[str, dict[str, float]]:
+    """Read a table of columns place, access_point and rtt_ms; places are named as `KR` or `KR/Busan`.
+
+    Raises OSError, and ValueError naming the line that is wrong.
+    """
+    table: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        if reader.fieldnames is None or not set(_OVERRIDE_COLUMNS) <= set(reader.fieldnames):
+            message = f"{path} needs the columns {', '.join(_OVERRIDE_COLUMNS)}"
+            raise ValueError(message)
+        for row in reader:
+            try:
+                rtt_ms = float(row["rtt_ms"])
+            except (TypeError, ValueError):
+                rtt_ms = -1.0
+            if not (isfinite(rtt_ms) and rtt_ms >= 0 and row["place"] and row["access_point"]):
+                message = f"{path}, line {reader.line_num}: a place, an access point and milliseconds are needed"
+                raise ValueError(message)
+            table[row["place"]][row["access_point"]] = rtt_ms
+    return dict(table)
