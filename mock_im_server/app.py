@@ -22,14 +22,9 @@ from aiohttp.typedefs import Handler, Middleware
 
 from mock_im_server import catalogue, tls
 from mock_im_server.apps import Apps
-<<<<<<< ours
 from mock_im_server.defects import DEFECTS, HEALTHY
 from mock_im_server.domain.apps import AppSettings
-=======
-from mock_im_server.defects import DEFECTS
-from mock_im_server.domain.apps import AppSettings, Rules
 from mock_im_server.domain.latency import LatencyTable
->>>>>>> theirs
 from mock_im_server.journal import JournalLostError
 from mock_im_server.network import Network, measured_round_trips
 from mock_im_server.settings import Settings
