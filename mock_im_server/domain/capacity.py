@@ -3,8 +3,8 @@
 Shares are Envoy's priority loads
 (https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/load_balancing/priority): a point takes its
 health score in percent, the next one what is left up to its own score, and so on. Who belongs to a share is decided by
-claims. The points' claims lie head to tail on a circle of a hundred numbers; a user has a number, made of the UserID,
-and goes to the first point whose claim holds it. Where no claim does, the user draws another number, until one does:
+bands. The points' bands lie head to tail on a circle of a hundred numbers; a user has a number, made of the UserID,
+and goes to the first point whose band holds it. Where no band does, the user draws another number, until one does:
 so the points share the rest by their scores, which is Envoy's rule for a total below 100.
 """
 
@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 OVERPROVISIONING_PERCENT: Final = 140
 """Envoy's default: a point that has lost less than 28.6 % of its capacity still serves all of its users."""
 NUMBERS: Final = 100
-"""Claims are whole percent, as Envoy's health scores are."""
+"""Bands are whole percent, as Envoy's health scores are."""
 ROUNDS_MAX: Final = 64
 """How many numbers a user draws at most."""
 
@@ -54,8 +54,8 @@ class Health:
         return min(100, self.capacity_percent * OVERPROVISIONING_PERCENT // 100)
 
 
-class Claim(NamedTuple):
-    """The numbers from `start` on that a point claims, `percent` of them; after 99 comes 0."""
+class Band(NamedTuple):
+    """The numbers from `start` on that a point takes, `percent` of them; after 99 comes 0."""
 
     start: int
     percent: int
@@ -66,20 +66,20 @@ class Claim(NamedTuple):
     @property
     def bits(self) -> int:
         """A bit for each number."""
-        claimed = ((1 << self.percent) - 1) << self.start
-        return (claimed | claimed >> NUMBERS) & _EVERYBODY
+        taken = ((1 << self.percent) - 1) << self.start
+        return (taken | taken >> NUMBERS) & _EVERYBODY
 
 
-def claims(scores: Sequence[int]) -> list[Claim]:
-    """The claim of a point that takes everybody shifts nobody else's.
+def bands(scores: Sequence[int]) -> list[Band]:
+    """The band of a point that takes everybody shifts nobody else's.
 
-    >>> claims([60, 100, 60])
-    [Claim(start=0, percent=60), Claim(start=60, percent=100), Claim(start=60, percent=60)]
+    >>> bands([60, 100, 60])
+    [Band(start=0, percent=60), Band(start=60, percent=100), Band(start=60, percent=60)]
     """
     made = []
     start = 0
     for score in scores:
-        made.append(Claim(start, score))
+        made.append(Band(start, score))
         start = (start + score) % NUMBERS
     return made
 
@@ -98,14 +98,14 @@ def user_number(user_id: str, turn: int = 0) -> int:
     return (mixed >> 32) * NUMBERS >> 32
 
 
-def turns(made: Sequence[Claim], user_id: str) -> list[int]:
-    """The turn in which each claim first holds the user's number; ROUNDS_MAX where it never does.
+def turns(made: Sequence[Band], user_id: str) -> list[int]:
+    """The turn in which each band first holds the user's number; ROUNDS_MAX where it never does.
 
-    Points are tried turn by turn. As a turn depends on nothing but the claim and the UserID, a point that is lost moves
+    Points are tried turn by turn. As a turn depends on nothing but the band and the UserID, a point that is lost moves
     only its own users, and when it is back everybody is where he was.
     """
-    found = [0 if claim.percent == NUMBERS else ROUNDS_MAX for claim in made]
-    waiting = [index for index, claim in enumerate(made) if 0 < claim.percent < NUMBERS]
+    found = [0 if band.percent == NUMBERS else ROUNDS_MAX for band in made]
+    waiting = [index for index, band in enumerate(made) if 0 < band.percent < NUMBERS]
     for turn in range(ROUNDS_MAX):
         if not waiting:
             break
@@ -117,19 +117,19 @@ def turns(made: Sequence[Claim], user_id: str) -> list[int]:
     return found
 
 
-def shares(made: Sequence[Claim]) -> list[int]:
-    """Percent of the users that points with these claims get, the best first; 100 in all unless nobody claims anybody.
+def shares(made: Sequence[Band]) -> list[int]:
+    """Percent of the users that points with these bands get, the best first; 100 in all unless no band holds anybody.
 
-    >>> shares(claims([70, 100]))
+    >>> shares(bands([70, 100]))
     [70, 30]
-    >>> shares(claims([20, 30]))
+    >>> shares(bands([20, 30]))
     [40, 60]
     """
     left = _EVERYBODY
     first_turn = []
-    for claim in made:
-        first_turn.append((claim.bits & left).bit_count())
-        left &= ~claim.bits
+    for band in made:
+        first_turn.append((band.bits & left).bit_count())
+        left &= ~band.bits
     served = sum(first_turn)
     if not served:
         return first_turn

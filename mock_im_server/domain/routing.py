@@ -4,7 +4,7 @@ Knows policies, residency and health. Does not know where states are kept, nor h
 that a login reaches the nearest access point (purchase FAQ, 1047/34421); how it chooses is not public, so that all of
 this is a declared model (`docs/routing.md`).
 
-A policy puts the points that the app allows into an order of preference, whatever their state. Claims
+A policy puts the points that the app allows into an order of preference, whatever their state. Bands
 (`domain.capacity`) put those first that have room for this user. What is not up is left out last, so that losing a
 point strikes it from each user's list and changes nothing else.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from mock_im_server.domain.capacity import NUMBERS, ROUNDS_MAX, Claim, Health, claims, shares, turns, user_number
+from mock_im_server.domain.capacity import NUMBERS, ROUNDS_MAX, Band, Health, bands, shares, turns, user_number
 from mock_im_server.domain.geography import AccessPoint
 
 HYSTERESIS_MS: Final = 10.0
@@ -112,17 +112,17 @@ class Router:
 
     def shares(self, ways: Sequence[Way], client: Client = ANYBODY) -> dict[str, int]:
         """Percent of the users at this place for each offered point, by code; 100 in all unless there is none."""
-        claimed = self.claims(ways)
+        by_code = self.bands(ways)
         offered = [way.point.code for way in self.route(ways, Client(probes=client.probes))]
-        return dict(zip(offered, shares([claimed[code] for code in offered]), strict=True))
+        return dict(zip(offered, shares([by_code[code] for code in offered]), strict=True))
 
-    def claims(self, ways: Sequence[Way]) -> dict[str, Claim]:
-        """What each allowed point claims, laid out in an order that does not waver with what clients measure."""
+    def bands(self, ways: Sequence[Way]) -> dict[str, Band]:
+        """The band of each allowed point, laid out in an order that does not waver with what clients measure."""
         if self.choice.policy is not Policy.GREAT_CIRCLE:
             ways = sorted(ways, key=_latency)
         codes = [way.point.code for way in ways if self.choice.allows(way.point.code)]
-        # Of all points whatever their state: what is down keeps its claim, so that nobody else's shifts.
-        return dict(zip(codes, claims([self._health[code].score for code in codes]), strict=True))
+        # Of all points whatever their state: what is down keeps its band, so that nobody else's shifts.
+        return dict(zip(codes, bands([self._health[code].score for code in codes]), strict=True))
 
     def explain(self, ways: Sequence[Way], client: Client = ANYBODY) -> list[Candidate]:
         """Every point: first the offered ones in their order, then the others in the policy's. Raises NoPlaceError."""
@@ -147,10 +147,10 @@ class Router:
         return self._health[code].is_up and self.choice.allows(code)
 
     def _turns(self, ways: Sequence[Way], client: Client) -> dict[str, int]:
-        claimed = self.claims(ways)
+        by_code = self.bands(ways)
         if not client.user_id:
-            return {code: 0 if claim.percent else ROUNDS_MAX for code, claim in claimed.items()}
-        return dict(zip(claimed, turns(list(claimed.values()), client.user_id), strict=True))
+            return {code: 0 if band.percent else ROUNDS_MAX for code, band in by_code.items()}
+        return dict(zip(by_code, turns(list(by_code.values()), client.user_id), strict=True))
 
     def _steadied(self, order: list[Way], turn: Mapping[str, int], client: Client) -> list[Way]:
         """With the client's own point first, unless the best one beats it by more than the hysteresis."""

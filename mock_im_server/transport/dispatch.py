@@ -11,14 +11,14 @@ from urllib.parse import quote
 import msgspec
 from aiohttp import web
 
-from mock_im_server.domain.capacity import NUMBERS, Claim
+from mock_im_server.domain.capacity import NUMBERS, Band
 from mock_im_server.domain.routing import ANYBODY, NoPlaceError, Policy, Way
 from mock_im_server.network import Network, Place
 from mock_im_server.transport.questions import Question, question_of
 
 ANSWERS_MAX: Final = 10_000
 """Answers for known places that are kept ready to send, until the table's next version."""
-_WHOLE: Final = Claim(0, NUMBERS)
+_WHOLE: Final = Band(0, NUMBERS)
 
 
 class Point(msgspec.Struct):
@@ -31,7 +31,7 @@ class Point(msgspec.Struct):
     latency_ms: float | None
     share_percent: int
     """Of the users at this place."""
-    claim: Claim
+    band: Band
     """The first of the users' numbers that it takes, and how many of the hundred."""
     gateway_url: str
 
@@ -90,10 +90,10 @@ class Dispatch:
         before, after = f"{scheme}://{request.host}/ap/", _path_of(place) if self._urls_name_places else ""
         router = self._network.routes(choice).router
         shares: Mapping[str, int] = {offered[0].point.code: NUMBERS}
-        claims: Mapping[str, Claim] = {}
+        bands: Mapping[str, Band] = {}
         if client.current or not router.is_full:
             ways = self._network.ways(place)
-            shares, claims = router.shares(ways, client), router.claims(ways)
+            shares, bands = router.shares(ways, client), router.bands(ways)
         return [
             Point(
                 point.code,
@@ -102,7 +102,7 @@ class Dispatch:
                 distance_km,
                 latency_ms,
                 shares.get(point.code, 0),
-                claims.get(point.code, _WHOLE),
+                bands.get(point.code, _WHOLE),
                 f"{before}{point.code}{after}",
             )
             for point, distance_km, latency_ms in offered

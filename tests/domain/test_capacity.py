@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_im_server.domain.capacity import NUMBERS, ROUNDS_MAX, Health, State, claims, shares, turns, user_number
+from mock_im_server.domain.capacity import NUMBERS, ROUNDS_MAX, Health, State, bands, shares, turns, user_number
 
 USERS = [f"user_{number:07d}" for number in range(20_000)]
 capacities = st.lists(st.integers(0, 100), min_size=1, max_size=8)
@@ -49,21 +49,21 @@ def envoy_loads(scores: list[int]) -> list[float]:
     ],
 )
 def test_shares_are_the_traffic_in_envoys_tables(healthy: list[int], traffic: list[int]) -> None:
-    assert shares(claims(scores_of(healthy))) == traffic
+    assert shares(bands(scores_of(healthy))) == traffic
 
 
 def test_scores_below_a_hundred_in_all_are_scaled_up_as_in_envoys_example() -> None:
-    assert shares(claims([20, 30])) == [40, 60]
+    assert shares(bands([20, 30])) == [40, 60]
 
 
 def test_a_percent_that_rounding_leaves_over_is_the_first_points() -> None:
-    assert shares(claims([0, 20, 20, 20])) == [0, 34, 33, 33]
+    assert shares(bands([0, 20, 20, 20])) == [0, 34, 33, 33]
 
 
 @given(capacities)
 def test_shares_are_envoys_for_any_capacities(percents: list[int]) -> None:
     scores = scores_of(percents)
-    found = shares(claims(scores))
+    found = shares(bands(scores))
     if not any(scores):
         assert found == scores
         return
@@ -74,26 +74,26 @@ def test_shares_are_envoys_for_any_capacities(percents: list[int]) -> None:
 
 
 @given(capacities)
-def test_a_claim_is_as_large_as_the_score(percents: list[int]) -> None:
+def test_a_band_is_as_large_as_the_score(percents: list[int]) -> None:
     scores = scores_of(percents)
-    for claim, score in zip(claims(scores), scores, strict=True):
-        held = [number for number in range(NUMBERS) if claim.holds(number)]
-        assert len(held) == claim.percent == score
-        assert claim.bits == sum(1 << number for number in held)
+    for band, score in zip(bands(scores), scores, strict=True):
+        held = [number for number in range(NUMBERS) if band.holds(number)]
+        assert len(held) == band.percent == score
+        assert band.bits == sum(1 << number for number in held)
 
 
 @given(capacities, st.text(max_size=8))
-def test_a_turn_is_the_first_in_which_the_claim_holds_the_users_number(percents: list[int], user_id: str) -> None:
-    made = claims(scores_of(percents))
-    for claim, turn in zip(made, turns(made, user_id), strict=True):
+def test_a_turn_is_the_first_in_which_the_band_holds_the_users_number(percents: list[int], user_id: str) -> None:
+    made = bands(scores_of(percents))
+    for band, turn in zip(made, turns(made, user_id), strict=True):
         numbers = [user_number(user_id, earlier) for earlier in range(ROUNDS_MAX)]
-        held = [earlier for earlier, number in enumerate(numbers) if claim.holds(number)]
+        held = [earlier for earlier, number in enumerate(numbers) if band.holds(number)]
         assert turn == (held[0] if held else ROUNDS_MAX)
 
 
 @pytest.mark.parametrize("healthy", [[50, 100], [25, 25, 100], [50, 50, 50], [25, 25], [10, 5, 10]])
 def test_users_fall_to_points_as_the_shares_say(healthy: list[int]) -> None:
-    made = claims(scores_of(healthy))
+    made = bands(scores_of(healthy))
     served: Counter[int] = Counter()
     for user_id in USERS:
         found = turns(made, user_id)
