@@ -30,6 +30,7 @@ from mock_im_server.network import Network, measured_round_trips
 from mock_im_server.settings import Settings
 from mock_im_server.transport import control
 from mock_im_server.transport.commits import Commits
+from mock_im_server.transport.control_door import PREFIX, ControlDoor
 from mock_im_server.transport.dispatch import Dispatch
 from mock_im_server.transport.doors import Doors
 from mock_im_server.transport.frequency import FrequencyLimits
@@ -37,6 +38,7 @@ from mock_im_server.transport.gateway import Gateway
 from mock_im_server.transport.metrics import AppMetrics
 from mock_im_server.transport.rest import BODY_BYTES_MAX, Rest, openapi
 from mock_im_server.transport.round_trips import RoundTrips
+from mock_im_server.transport.routing_control import RoutingControl
 
 SETTLE_INTERVAL_S: Final = 1.0
 """How often a clock that runs by itself is asked whether a month has ended."""
@@ -96,7 +98,9 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
         private = public
         if settings.control_port is not None:
             private = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=middlewares)
-        private.add_routes(control.Control(apps, token, commits).routes())
+        door = ControlDoor(apps, token)
+        private.add_routes(control.Control(apps, door, commits).routes())
+        private.add_routes(RoutingControl(network, doors, door).routes())
         public.add_routes(_health(AppMetrics(apps, gateway)))
         parts: list[asyncio.Future[None]] = [journal_lost]
         runners = [web.AppRunner(public, access_log=None, shutdown_timeout=1)]
@@ -116,7 +120,7 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
                 apps=apps,
                 url=f"http://{settings.host}:{port}",
                 gateway_url=f"ws://{settings.host}:{port}",
-                control_url=f"http://{settings.host}:{control_port}{control.PREFIX}",
+                control_url=f"http://{settings.host}:{control_port}{PREFIX}",
                 control_token=token,
                 tls_url=None if tls_port is None else f"https://{settings.host}:{tls_port}",
                 tls_authority=authority_file,

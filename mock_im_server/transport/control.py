@@ -4,12 +4,9 @@ Errors are HTTP errors with one line of text, unlike the vendor's envelope: this
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeVar
 
 import msgspec
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from mock_im_server import VERSION
 from mock_im_server.apps import AppRefusedError, Apps
@@ -18,13 +15,8 @@ from mock_im_server.domain.calendar import UTC_PLUS_8_MS, BillingCalendar, day_o
 from mock_im_server.domain.clock import ClockRefusedError
 from mock_im_server.service import App, PlanRefusedError
 from mock_im_server.transport.commits import Commits
+from mock_im_server.transport.control_door import APP_PATH, PREFIX, ControlDoor, body_of, json
 from mock_im_server.transport.request_id import origin_of
-from mock_im_server.wire import frames
-
-PREFIX: Final = "/control/v1"
-
-_T = TypeVar("_T")
-type_app_handler = Callable[[web.Request, App], Awaitable[web.StreamResponse]]
 
 
 class NewApp(msgspec.Struct, forbid_unknown_fields=True):
@@ -85,60 +77,36 @@ class Reset(msgspec.Struct, forbid_unknown_fields=True):
 class Control:
     """The control API's handlers."""
 
-    def __init__(self, apps: Apps, token: str, commits: Commits) -> None:
+    def __init__(self, apps: Apps, door: ControlDoor, commits: Commits) -> None:
         self._apps = apps
-        self._token = token
+        self._door = door
         self._commits = commits
 
     def routes(self) -> list[web.RouteDef]:
-        app = f"{PREFIX}/apps/{{sdkappid:[0-9]{{1,19}}}}"
+        app, guarded, of_app = APP_PATH, self._door.guarded, self._door.of_app
         return [
-            web.get(f"{PREFIX}/version", self._guarded(_version)),
-            web.get(f"{PREFIX}/apps", self._guarded(self._list)),
-            web.post(f"{PREFIX}/apps", self._guarded(self._make)),
-            web.get(app, self._of_app(_status)),
-            web.post(f"{app}/reset", self._guarded(self._reset)),
-            web.put(f"{app}/clock", self._of_app(_move_clock)),
-            web.put(f"{app}/plan", self._guarded(self._change_plan)),
-            web.get(f"{app}/call_trial", self._of_app(_call_trial)),
-            web.post(f"{app}/call_trial", self._of_app(self._open_call_trial)),
-            web.post(f"{app}/calls", self._of_app(self._start_call)),
-            web.put(f"{app}/calls/{{call_id}}/participants", self._of_app(self._change_call)),
-            web.post(f"{app}/calls/{{call_id}}/end", self._of_app(self._end_call)),
-            web.get(f"{app}/statements/{{month}}", self._of_app(_statement)),
-            web.get(f"{app}/journal", self._of_app(_journal)),
-            web.get(f"{app}/journal/{{file}}", self._of_app(_journal_file)),
+            web.get(f"{PREFIX}/version", guarded(_version)),
+            web.get(f"{PREFIX}/apps", guarded(self._list)),
+            web.post(f"{PREFIX}/apps", guarded(self._make)),
+            web.get(app, of_app(_status)),
+            web.post(f"{app}/reset", guarded(self._reset)),
+            web.put(f"{app}/clock", of_app(_move_clock)),
+            web.put(f"{app}/plan", guarded(self._change_plan)),
+            web.get(f"{app}/call_trial", of_app(_call_trial)),
+            web.post(f"{app}/call_trial", of_app(self._open_call_trial)),
+            web.post(f"{app}/calls", of_app(self._start_call)),
+            web.put(f"{app}/calls/{{call_id}}/participants", of_app(self._change_call)),
+            web.post(f"{app}/calls/{{call_id}}/end", of_app(self._end_call)),
+            web.get(f"{app}/statements/{{month}}", of_app(_statement)),
+            web.get(f"{app}/journal", of_app(_journal)),
+            web.get(f"{app}/journal/{{file}}", of_app(_journal_file)),
         ]
 
-    def _guarded(self, handler: Handler) -> Handler:
-        async def guarded(request: web.Request) -> web.StreamResponse:
-            given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-            # Header bytes that are no UTF-8 arrive as surrogates.
-            if not secrets.compare_digest(given.encode(errors="surrogateescape"), self._token.encode()):
-                text = "the control API needs 'Authorization: Bearer <token>' with the token of the ready line\n"
-                raise web.HTTPUnauthorized(text=text)
-            return await handler(request)
-
-        return guarded
-
-    def _of_app(self, handler: type_app_handler) -> Handler:
-        async def of_app(request: web.Request) -> web.StreamResponse:
-            return await handler(request, self._app(request))
-
-        return self._guarded(of_app)
-
-    def _app(self, request: web.Request) -> App:
-        app = self._apps.get(int(request.match_info["sdkappid"]))
-        if app is None:
-            text = f"there is no app {request.match_info['sdkappid']} here\n"
-            raise web.HTTPNotFound(text=text)
-        return app
-
     async def _list(self, _request: web.Request) -> web.Response:
-        return _json({"apps": [await app.status() for app in self._apps.values()]})
+        return json({"apps": [await app.status() for app in self._apps.values()]})
 
     async def _make(self, request: web.Request) -> web.Response:
-        new = await _body(request, NewApp)
+        new = await body_of(request, NewApp)
         settings = AppSettings(
             sdkappid=new.sdkappid or self._apps.free_sdkappid(),
             plan=new.plan,
@@ -154,66 +122,66 @@ class Control:
             app = await self._apps.make(settings, fixed_ms=start_ms)
         except AppRefusedError as error:
             raise web.HTTPConflict(text=f"{error}\n") from error
-        return _json({**await app.status(), "key": settings.key}, status=201)
+        return json({**await app.status(), "key": settings.key}, status=201)
 
     async def _reset(self, request: web.Request) -> web.Response:
-        app = self._app(request)
-        wish = await _body(request, Reset)
+        app = self._door.app(request)
+        wish = await body_of(request, Reset)
         start_ms = _start_ms(wish.start, app.settings.billing_offset_ms)
         try:
             fresh = await self._apps.reset(app.settings.sdkappid, fixed_ms=start_ms)
         except AppRefusedError as error:
             raise web.HTTPConflict(text=f"{error}\n") from error
-        return _json(await fresh.status())
+        return json(await fresh.status())
 
     async def _change_plan(self, request: web.Request) -> web.Response:
-        app = self._app(request)
-        wish = await _body(request, ChangePlan)
+        app = self._door.app(request)
+        wish = await body_of(request, ChangePlan)
         try:
             await self._apps.change_plan(app.settings.sdkappid, wish.plan)
         except (AppRefusedError, PlanRefusedError) as error:
             raise web.HTTPConflict(text=f"{error}\n") from error
-        return _json(await app.status())
+        return json(await app.status())
 
     async def _open_call_trial(self, request: web.Request, app: App) -> web.Response:
         code = await app.calls.open_trial(await origin_of(app, request))
         await self._commits.written(app)
-        return _json({"code": code, **app.calls.status(app.now_ms())})
+        return json({"code": code, **app.calls.status(app.now_ms())})
 
     async def _start_call(self, request: web.Request, app: App) -> web.Response:
-        wish = await _body(request, StartCall)
+        wish = await body_of(request, StartCall)
         participants = [(one.user_id, one.tier) for one in wish.participants]
         code = await app.calls.start(wish.call_id, participants, await origin_of(app, request))
         await self._commits.written(app)
-        return _json({"code": code})
+        return json({"code": code})
 
     async def _change_call(self, request: web.Request, app: App) -> web.Response:
-        wish = await _body(request, ChangeCall)
+        wish = await body_of(request, ChangeCall)
         origin = await origin_of(app, request)
         code = await app.calls.change(request.match_info["call_id"], wish.user_id, wish.tier, origin)
         await self._commits.written(app)
-        return _json({"code": code})
+        return json({"code": code})
 
     async def _end_call(self, request: web.Request, app: App) -> web.Response:
         code = await app.calls.end(request.match_info["call_id"], await origin_of(app, request))
         await self._commits.written(app)
-        return _json({"code": code})
+        return json({"code": code})
 
 
 async def _call_trial(_request: web.Request, app: App) -> web.Response:
-    return _json(app.calls.status(await app.settled_ms()))
+    return json(app.calls.status(await app.settled_ms()))
 
 
 async def _version(_request: web.Request) -> web.Response:
-    return _json({"name": "mock_im_server", "version": VERSION})
+    return json({"name": "mock_im_server", "version": VERSION})
 
 
 async def _status(_request: web.Request, app: App) -> web.Response:
-    return _json(await app.status())
+    return json(await app.status())
 
 
 async def _move_clock(request: web.Request, app: App) -> web.Response:
-    wish = await _body(request, MoveClock)
+    wish = await body_of(request, MoveClock)
     try:
         if wish.real:
             await app.release_clock()
@@ -225,7 +193,7 @@ async def _move_clock(request: web.Request, app: App) -> web.Response:
             raise web.HTTPBadRequest(text="say now_ms, advance_ms or real\n")
     except ClockRefusedError as error:
         raise web.HTTPConflict(text=f"{error}\n") from error
-    return _json({"now_ms": app.now_ms(), "epoch": app.clock.epoch})
+    return json({"now_ms": app.now_ms(), "epoch": app.clock.epoch})
 
 
 async def _statement(request: web.Request, app: App) -> web.Response:
@@ -235,12 +203,12 @@ async def _statement(request: web.Request, app: App) -> web.Response:
     if found is None:
         closed = ", ".join(app.statements) or "none yet"
         raise web.HTTPNotFound(text=f"no statement for {month!r}; closed months: {closed}\n")
-    return _json(found)
+    return json(found)
 
 
 async def _journal(_request: web.Request, app: App) -> web.Response:
     app.journal.write()
-    return _json(
+    return json(
         {
             # With sizes: whoever fetches the files now cuts them there, as rows may be added meanwhile.
             "files": [{"name": path.name, "bytes": path.stat().st_size} for path in app.journal.files()],
@@ -258,13 +226,6 @@ async def _journal_file(request: web.Request, app: App) -> web.StreamResponse:
     raise web.HTTPNotFound(text=f"no journal file {request.match_info['file']!r}\n")
 
 
-async def _body(request: web.Request, kind: type[_T]) -> _T:
-    try:
-        return msgspec.json.decode(await request.read() or b"{}", type=kind)
-    except frames.MALFORMED as error:
-        raise web.HTTPBadRequest(text=f"{error}\n") from error
-
-
 def _start_ms(start: str | None, billing_offset_ms: int) -> int | None:
     if start is None:
         return None
@@ -273,7 +234,3 @@ def _start_ms(start: str | None, billing_offset_ms: int) -> int | None:
     except ValueError as error:
         text = f"start must be a date like 2026-10-01, not {start!r}\n"
         raise web.HTTPBadRequest(text=text) from error
-
-
-def _json(body: Mapping[str, Any], *, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
