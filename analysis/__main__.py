@@ -1,4 +1,4 @@
-"""The command line of the analysis: `audit` judges a run, `bill` prices a month without one, `focus` exports a bill."""
+"""The command line of the analysis: `audit` judges a run, `bill` prices a month, `focus` exports a bill; and gates."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, NoReturn
 
-from analysis import run_files
+from analysis import gate_commands, run_files
 from analysis.bills import CALL_TIERS
 from analysis.prices import DEFAULT_BOOK, price_books, sites
 from analysis.quotes import QuoteError, Wish, book_named, book_opened, quote
@@ -37,8 +37,10 @@ example:
   python -m analysis audit runs/latest --gates gates/million.toml
 
 A gate file holds [[gate]] tables: metric; one of equals, at_most, at_least;
-kind = "exact", "validity" or "performance"; on_failure = "fail" (default) or "warn".
-A failed validity gate makes the run invalid. Metrics:
+kind = "exact", "validity" or "performance"; on_failure = "fail" (default) or "warn";
+for metrics of requests (*) where = { verb, kind, platform, country, access_point, code,
+day, hour, from_s, to_s } and samples_min. A failed validity gate makes the run invalid.
+More in docs/gates.md. Metrics:
 """
 
 _BILL: Final = """\
@@ -72,7 +74,7 @@ class _Parser(argparse.ArgumentParser):
             return super().format_help()
         from analysis.metrics import METRICS  # noqa: PLC0415
 
-        rows = [f"  {name:25} {metric.meaning}\n" for name, metric in METRICS.items()]
+        rows = [f"  {name:29}{'*' if metric.taken_of else ' '} {metric.meaning}\n" for name, metric in METRICS.items()]
         return super().format_help() + "".join(rows)
 
 
@@ -180,7 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     audit.add_argument("run", type=Path, metavar="RUN", help="directory of a run, e.g. runs/latest")
     audit.add_argument(
-        "--gates", type=Path, metavar="FILE", help="gate file (default: the four that every run must pass)"
+        "--gates", type=Path, metavar="FILE", help="gate file (default: the five that every run must pass)"
     )
     audit.set_defaults(command=_audit)
     _add_bill(commands)
@@ -192,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     exported.add_argument("run", type=Path, metavar="RUN", help="directory of a run, e.g. runs/latest")
     exported.set_defaults(command=_focus)
+    gate_commands.add(commands, _refuse)
     return parser
 
 

@@ -74,10 +74,14 @@ def timeline(answered: pd.DataFrame, slices: int) -> Timeline:
     )
 
 
-def logins_per_second(answered: pd.DataFrame) -> float | None:
-    """Return the rate of successful logins between their first send and last answer; None without any."""
-    logins = answered[(answered["code"] == 0) & (answered["verb"] == "login")]
-    if logins.empty:
+def per_second(answered: pd.DataFrame) -> float | None:
+    """Return the rate of answers between the first send and the last answer; None without any."""
+    if answered.empty:
         return None
-    span_us = int(logins["answered_us"].max()) - int(logins["sent_us"].min())
-    return len(logins) * US_PER_S / max(1, span_us)
+    span_us = int(answered["answered_us"].max()) - int(answered["sent_us"].min())
+    return len(answered) * US_PER_S / max(1, span_us)
+
+
+def logins_per_second(answered: pd.DataFrame) -> float | None:
+    """Return the rate of successful logins; None without any."""
+    return per_second(answered[(answered["code"] == 0) & (answered["verb"] == "login")])

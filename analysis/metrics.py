@@ -1,45 +1,27 @@
-"""The metrics on which gates may be set: each a name, what it means, and how it is read off an audit."""
+"""The metrics on which gates may be set: each a name, what it means, and how it is read off a run."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Final
+from typing import Final, Literal
+
+import numpy as np
 
 from analysis import latencies
-from analysis.audit import Audit
-from analysis.billing_days import day_of, iso
-from analysis.completeness import PeakInterval, peak_interval
-from analysis.latencies import Latencies, quantile
+from analysis.billing_days import iso
+from analysis.completeness import PeakInterval
+from analysis.headroom import Headroom
+from analysis.latencies import Floats, Latencies, quantile
+from analysis.samples import Requests, Samples
+from analysis.selections import EVERYTHING, Selection
 
 Value = int | float | str
 
-
-class Reading:
-    """An audit with what several metrics share, computed once."""
-
-    def __init__(self, audit: Audit) -> None:
-        self.audit = audit
-        self.answered = audit.run.ledger.answered
-
-    @cached_property
-    def latencies(self) -> Latencies:
-        """Of all answered requests."""
-        return latencies.of(self.answered)
-
-    @cached_property
-    def interval(self) -> PeakInterval | None:
-        """The bounds of the peak; None without terms."""
-        run = self.audit.run
-        return peak_interval(run, run.terms) if run.terms else None
-
-    @cached_property
-    def logins_per_second(self) -> float | None:
-        """On the peak day; the other days of a spike run are too short to mean much."""
-        top = self.audit.peak
-        if top is None or top.day is None:
-            return None
-        on_day = day_of(self.answered["app_before_ms"], self.audit.run.offset_ms) == top.day
-        return latencies.logins_per_second(self.answered[on_day])
+_SHARES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
+_TIMES: Final[Mapping[str, tuple[str, Callable[[Latencies], Floats]]]] = {
+    "latency.service": ("time from send to answer", lambda times: times.service_ms),
+    "latency.response": ("time from planned instant to answer", lambda times: times.response_ms),
+    "arrivals.late": ("lateness of a send", lambda times: times.late_ms),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,77 +29,184 @@ class Metric:
     """What a metric means, and its value; None where the run has no samples of it."""
 
     meaning: str
-    value: Callable[[Reading], Value | None]
+    value: Callable[[Samples, Selection], Value | None]
+    taken_of: Literal["requests", "answers"] | None = None
+    """What its samples are; None for what cannot be taken of a selection."""
+    grows: bool = False
+    """It never falls while a run goes on: above its bound once, above it for good."""
+    is_early: bool = False
+    """It can be read off a run that still grows."""
+    better: Literal["lower", "higher"] | None = None
+    """For comparing runs; None for what is exact."""
 
 
-def _peak_day(reading: Reading) -> str | None:
-    top = reading.audit.peak
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A metric's value in a run, and of how many requests it was taken; None for what is not of requests."""
+
+    value: Value | None
+    samples: int | None
+
+
+def measure(name: str, samples: Samples, selection: Selection = EVERYTHING) -> Measured:
+    """Read a metric. Raises KeyError for an unknown name, SelectionError for what the run does not have."""
+    metric = METRICS[name]
+    value = metric.value(samples, selection)
+    if metric.taken_of is None:
+        return Measured(value, None)
+    requests = samples.requests(_narrowed(name, samples, selection))
+    return Measured(value, requests.count if metric.taken_of == "requests" else len(requests.answered))
+
+
+def _narrowed(name: str, samples: Samples, selection: Selection) -> Selection:
+    """Take logins per second of the peak day when no window is named: other days of a spike run are too short."""
+    if name != "logins.per_second" or selection.needs("day", "hour", "from_s", "to_s"):
+        return selection
+    day = samples.on_peak_day
+    return Selection({**selection.where, **day.where}) if day else selection
+
+
+def _of_audit(meaning: str, value: Callable[[Samples], Value | None]) -> Metric:
+    return Metric(meaning, lambda samples, _: value(samples))
+
+
+def _growing(meaning: str, value: Callable[[Samples], Value | None]) -> Metric:
+    return Metric(meaning, lambda samples, _: value(samples), grows=True, is_early=True)
+
+
+def _counted(meaning: str, value: Callable[[Requests], int | None]) -> Metric:
+    def of(samples: Samples, selection: Selection) -> int | None:
+        return value(samples.requests(selection))
+
+    return Metric(meaning, of, taken_of="requests", grows=True, is_early=True)
+
+
+def _ratio(meaning: str, value: Callable[[Requests], int]) -> Metric:
+    def of(samples: Samples, selection: Selection) -> float | None:
+        requests = samples.requests(selection)
+        return value(requests) / requests.count if requests.count else None
+
+    return Metric(meaning, of, taken_of="requests", is_early=True, better="lower")
+
+
+def _time(meaning: str, value: Callable[[Requests], float | None]) -> Metric:
+    def of(samples: Samples, selection: Selection) -> float | None:
+        return value(samples.requests(selection))
+
+    return Metric(meaning, of, taken_of="answers", is_early=True, better="lower")
+
+
+def _rate(meaning: str, value: Callable[[Samples, Selection], float | None]) -> Metric:
+    return Metric(meaning, value, taken_of="answers", is_early=True, better="higher")
+
+
+def _quantile(times: Callable[[Latencies], Floats], share: float) -> Callable[[Requests], float | None]:
+    return lambda requests: quantile(times(requests.latencies), share)
+
+
+def _mean(times: Callable[[Latencies], Floats]) -> Callable[[Requests], float | None]:
+    return lambda requests: float(np.mean(times(requests.latencies))) if len(requests.answered) else None
+
+
+def _logins_per_second(samples: Samples, selection: Selection) -> float | None:
+    return latencies.logins_per_second(samples.requests(_narrowed("logins.per_second", samples, selection)).answered)
+
+
+def _if_any(part: Callable[[Requests], int]) -> Callable[[Requests], int | None]:
+    """No refusal among no request is no good news."""
+    return lambda requests: part(requests) if requests.count else None
+
+
+def _peak_day(samples: Samples) -> str | None:
+    top = samples.peak
     return iso(top.day) if top and top.day is not None else None
 
 
-def _rows_missing(reading: Reading) -> int | None:
-    run = reading.audit.run
+def _rows_missing(samples: Samples) -> int | None:
+    run = samples.run
     return run.plan.arrivals - run.ledger.table.num_rows if run.plan else None
 
 
-def _workers_missing(reading: Reading) -> int | None:
-    manifest = reading.audit.run.manifest
+def _workers_missing(samples: Samples) -> int | None:
+    manifest = samples.run.manifest
     return manifest.workers_expected - len(manifest.workers) if manifest else None
 
 
-def _started_ratio(reading: Reading) -> float | None:
-    run = reading.audit.run
-    if run.plan is None or not run.plan.arrivals:
+def _started_ratio(samples: Samples) -> float | None:
+    run = samples.run
+    if run.plan is None:
         return None
     sent: int = run.ledger.table.num_rows - run.ledger.table["sent_us"].null_count
-    return sent / run.plan.arrivals
+    return sent / run.plan.arrivals if run.plan.arrivals else 1.0
 
 
-def _late(share: float) -> Callable[[Reading], float | None]:
-    return lambda reading: quantile(reading.latencies.late_ms, share)
+def _bound(pick: Callable[[PeakInterval], int]) -> Callable[[Samples], int | None]:
+    return lambda samples: pick(samples.interval) if samples.interval else None
 
 
-def _service(share: float) -> Callable[[Reading], float | None]:
-    return lambda reading: quantile(reading.latencies.service_ms, share)
+def _line(item: str, pick: Callable[[Headroom], Value]) -> Callable[[Samples], Value | None]:
+    return lambda samples: pick(samples.headroom[item]) if item in samples.headroom else None
 
 
-def _response(share: float) -> Callable[[Reading], float | None]:
-    return lambda reading: quantile(reading.latencies.response_ms, share)
+def _percentiles() -> dict[str, Metric]:
+    found = {}
+    for name, (what, times) in _TIMES.items():
+        for tag, share in _SHARES.items():
+            meaning = f"longest {what}" if tag == "max" else f"{tag[1:]}th percentile of the {what}"
+            meaning = f"median {what}" if tag == "p50" else meaning
+            found[f"{name}_{tag}_ms"] = _time(meaning, _quantile(times, share))
+        found[f"{name}_mean_ms"] = _time(f"mean {what}", _mean(times))
+    return found
 
 
 METRICS: Final[Mapping[str, Metric]] = {
-    "witnesses.differences": Metric("comparisons that failed", lambda reading: reading.audit.differences),
-    "dau.peak": Metric("the month's peak DAU", lambda reading: reading.audit.peak.dau if reading.audit.peak else None),
-    "dau.peak_day": Metric("the first day with the peak", _peak_day),
-    "dau.peak_low": Metric(
-        "the peak if no unknown outcome was a login", lambda reading: reading.interval.low if reading.interval else None
+    "witnesses.differences": _of_audit(
+        "comparisons that failed", lambda samples: samples.audit.differences if samples.audit else None
     ),
-    "dau.peak_high": Metric(
-        "the peak if every unknown outcome was a login",
-        lambda reading: reading.interval.high if reading.interval else None,
+    "dau.peak": _growing("the month's peak DAU", lambda samples: samples.peak.dau if samples.peak else None),
+    "dau.peak_day": _of_audit("the first day with the peak", _peak_day),
+    "dau.peak_low": _of_audit("the peak if no unknown outcome was a login", _bound(lambda interval: interval.low)),
+    "dau.peak_high": _of_audit("the peak if every unknown outcome was a login", _bound(lambda interval: interval.high)),
+    "bill.dau_units": _growing(
+        "started units above the free quota", lambda samples: samples.bill.dau_units if samples.bill else None
     ),
-    "bill.dau_units": Metric(
-        "started units above the free quota",
-        lambda reading: reading.audit.bill.dau_units if reading.audit.bill else None,
+    "bill.amount_cents": _growing(
+        "what users cost beyond the fee", lambda samples: samples.bill.users_cents if samples.bill else None
     ),
-    "bill.amount_cents": Metric(
-        "the DAU overage", lambda reading: reading.audit.bill.dau_cents if reading.audit.bill else None
+    "bill.total_cents": _growing(
+        "the whole statement", lambda samples: samples.bill.total_cents if samples.bill else None
     ),
-    "bill.total_cents": Metric(
-        "the whole statement", lambda reading: reading.audit.bill.total_cents if reading.audit.bill else None
+    "headroom.dau_left": _of_audit("users a day until the next unit", _line("dau", lambda room: room.left)),
+    "headroom.dau_filled": _of_audit(
+        "used part of the DAU's last unit, or of the free quota", _line("dau", lambda room: room.filled)
     ),
-    "ledger.rows": Metric("requests in the ledgers", lambda reading: reading.audit.run.ledger.table.num_rows),
-    "ledger.rows_missing": Metric("planned requests without a row", _rows_missing),
-    "ledger.unknown_outcomes": Metric("requests without an answer", lambda reading: len(reading.audit.run.ledger.open)),
-    "workers.missing": Metric("workers that handed over no ledger", _workers_missing),
-    "arrivals.started_ratio": Metric("sent requests by planned ones", _started_ratio),
-    "arrivals.late_p50_ms": Metric("median lateness of a send", _late(0.5)),
-    "arrivals.late_p99_ms": Metric("99th percentile of the lateness of a send", _late(0.99)),
-    "latency.service_p50_ms": Metric("median time from send to answer", _service(0.5)),
-    "latency.service_p99_ms": Metric("99th percentile from send to answer", _service(0.99)),
-    "latency.response_p50_ms": Metric("median time from planned instant to answer", _response(0.5)),
-    "latency.response_p99_ms": Metric("99th percentile from planned instant to answer", _response(0.99)),
-    "logins.per_second": Metric(
-        "successful logins per second on the peak day", lambda reading: reading.logins_per_second
+    "headroom.dau_next_unit_cents": _of_audit(
+        "what the next unit of DAU costs", _line("dau", lambda room: room.next_unit_cents)
     ),
+    "headroom.groups_left": _of_audit("groups until the next unit", _line("groups", lambda room: room.left)),
+    "headroom.groups_filled": _of_audit(
+        "used part of the groups' last unit, or of the free quota", _line("groups", lambda room: room.filled)
+    ),
+    "ledger.rows": _growing("requests in the ledgers", lambda samples: samples.run.ledger.table.num_rows),
+    "ledger.rows_missing": _of_audit("planned requests without a row", _rows_missing),
+    "ledger.unknown_outcomes": _growing("requests without an answer", lambda samples: len(samples.run.ledger.open)),
+    "workers.missing": _of_audit("workers that handed over no ledger", _workers_missing),
+    "arrivals.started_ratio": _of_audit("sent requests by planned ones", _started_ratio),
+    "requests.count": _counted("requests, answered or not", lambda requests: requests.count),
+    "requests.answered": _counted("answered requests", lambda requests: len(requests.answered)),
+    "requests.unanswered": _counted("requests without an answer", _if_any(lambda requests: len(requests.unanswered))),
+    "requests.refused": _counted("answers with another code than 0", _if_any(lambda requests: requests.refused)),
+    "requests.refused_ratio": _ratio("answers with another code than 0 by requests", lambda requests: requests.refused),
+    "requests.error_ratio": _ratio(
+        "refused and unanswered requests by requests", lambda requests: requests.refused + len(requests.unanswered)
+    ),
+    "requests.per_second": _rate(
+        "answers by the time from the first send to the last answer",
+        lambda samples, selection: latencies.per_second(samples.requests(selection).answered),
+    ),
+    "users.distinct": _counted("different users with a successful login", lambda requests: requests.users),
+    "logins.per_second": _rate(
+        "successful logins per second, on the peak day unless a window is named", _logins_per_second
+    ),
+    **_percentiles(),
 }

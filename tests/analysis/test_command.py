@@ -69,6 +69,9 @@ def test_a_failed_audit_ends_with_1_and_an_invalid_one_with_2(tmp_path: Path) ->
         (["bill", "--dau", "1", "--plan", "pro", "--opened", "2021-01-01", "--site", "x"], "site 'x' is unknown"),
         (["bill", "--dau", "1", "--plan", "pro", "--site", "intl"], "give it with --opened"),
         (["focus", "{tmp}/nowhere"], "statement.json is missing"),
+        (["gates", "{tmp}/none.toml"], "No such file"),
+        (["early", "{tmp}/nowhere", "--gates", "gates/million.toml"], "no such directory"),
+        (["early", "{tmp}"], "--gates"),
         ([], "COMMAND"),
     ],
 )
@@ -135,7 +138,25 @@ def test_the_bill_as_json_has_all_lines_of_the_statement(capsys: pytest.CaptureF
     assert (found["call_seconds"], found["peak_groups"]) == ({"2k": 120}, 0)
 
 
-@pytest.mark.parametrize("command", [[], ["audit"], ["bill"], ["focus"]])
+def test_a_gate_file_is_checked_without_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gates", "gates/million.toml", "analysis/default_gates.toml"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "gates/million.toml: 9 gates",
+        "analysis/default_gates.toml: 5 gates",
+    ]
+
+
+@pytest.mark.parametrize(("most", "code", "says"), [(50, 0, ""), (49, 1, "dau.peak is 50, must be ≤ 49\n")])
+def test_a_run_that_goes_on_is_judged_by_gates_that_may_abort(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], most: int, code: int, says: str
+) -> None:
+    path = tmp_path / "gates.toml"
+    path.write_text(f'[[gate]]\nmetric = "dau.peak"\nat_most = {most}\nkind = "exact"\nabort = true\n')
+    assert main(["early", str(a_run(tmp_path)), "--gates", str(path)]) == code
+    assert capsys.readouterr().out == says
+
+
+@pytest.mark.parametrize("command", [[], ["audit"], ["bill"], ["focus"], ["gates"], ["early"]])
 def test_help_is_worth_reading(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main([*command, "--help"])
