@@ -10,19 +10,23 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from datetime import UTC, datetime
+from contextlib import closing
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import gevent
 from gevent.event import Event
 
 from analysis import run_files
-from im_load import plan, population
+from im_load import population
 from im_load.control import Control, Http, ServerError, nearest_points
+from im_load.daily_dau import WrongInputError, month_dates
 from im_load.options import RunOptions
-from im_load.plan import Plan, PlanOptions
+from im_load.plans import Plan, plan_json, plan_of
+from im_load.plans.arrivals import DAY_MS
 from im_load.progress import INTERVAL_S, Moment, Progress
 from im_load.run_directory import RunDirectory
 from im_load.server_process import ServerProcess
@@ -99,7 +103,7 @@ class Conductor:
     def on_progress(self, data: Mapping[str, Any]) -> None:
         self._counts[data["worker"]] = dict(data)
 
-    def on_day_done(self, data: Mapping[str, Any]) -> None:
+    def on_phase_done(self, data: Mapping[str, Any]) -> None:
         self.on_progress(data)
         self._done.add(data["worker"])
         self._heard.set()
@@ -161,28 +165,20 @@ class Conductor:
         except OSError as error:  # A full disk, or a directory that somebody took away.
             self.exit_code, self.verdict_text = WRONG_USE, f"locust: the run cannot be written: {error}"
         finally:
+            if self._control is not None:
+                self._control.close()
             if self._server is not None:
                 self._server.stop()
             self._over.set()
 
     def _play(self, started: datetime, drivers: int) -> None:
         options = self._options
-        self._directory = RunDirectory(options.runs, self._scenario, options.month, options.seed, started)
+        self._directory = RunDirectory(options.runs, self._scenario, options.plan.options.month, options.seed, started)
         app = self._app()
         self._sdkappid = app["sdkappid"]
-        trial = app["plan"] == "trial"
-        self._plan = Plan(
-            PlanOptions(
-                self._scenario,
-                options.seed,
-                options.month,
-                app["plan"],
-                options.daily_dau,
-                dau_max=plan.TRIAL_DAU_MAX if trial else None,
-            )
-        )
+        self._plan = self._plan_for(app["plan"])
         self._offset_ms = app["billing_offset_ms"]
-        content = self._plan.as_json(list(options.dates), options.given)
+        content = self._plan.as_json(self._scenario, options.given)
         self._arrivals = content["arrivals"]
         content["app"] = {key: app[key] for key in ("sdkappid", "plan", "price_book")}
         content["readings"] = {
@@ -193,24 +189,39 @@ class Conductor:
         self._directory.write_json(run_files.PLAN, content)
         self._assign(app["key"], drivers)
         self._say(
-            f"{len(self._plan)} days of {options.month}, {self._arrivals:,} logins, "
-            f"peak DAU {max(options.daily_dau):,}, "
-            f"{drivers} driver{'s' if drivers > 1 else ''} at {options.rate:,.0f}/s, about "
-            f"{self._arrivals / options.rate:,.0f} s · {self._directory.path}"
+            f"{self._plan.summary()}, {drivers} driver{'s' if drivers > 1 else ''}{self._pace()} · "
+            f"{self._directory.path}"
         )
         watcher = gevent.spawn(self._watch)
         try:
-            for index in range(len(self._plan)):
-                self._play_day(index)
+            for index in range(len(self._plan.phases)):
+                self._play_phase(index)
         finally:
             watcher.kill()
             self._progress.end()
         self._drain()
         self._close_month()
 
+    def _plan_for(self, app_plan: str) -> Plan:
+        """The plan, made anew where an app that exists already has another plan of the vendor's than was said."""
+        planned = self._options.plan
+        if planned.options.app_plan == app_plan:
+            return planned
+        try:
+            return plan_of(replace(planned.options, app_plan=app_plan))
+        except WrongInputError as error:
+            raise RunBrokenError("wrong_plan", str(error)) from error
+
+    def _pace(self) -> str:
+        """How fast it will go, where that is planned."""
+        if all(phase.is_at_once for phase in self._plan.phases):
+            return ""
+        rate = self._options.rate
+        return f" at {rate:,.0f}/s, about {self._arrivals / rate:,.0f} s"
+
     def _app(self) -> dict[str, Any]:
         options = self._options
-        start = options.dates[0].isoformat()
+        start = options.plan.first_day.isoformat()
         if options.host is None:
             assert self._directory is not None, "the embedded server keeps its data in the run's directory"
             self._server = ServerProcess(self._directory.path / SERVER_FOLDER, defect=options.defect)
@@ -240,14 +251,19 @@ class Conductor:
         self._workers = sorted({worker for workers in self._ready.values() for worker in workers})
         world = population.world()
         zero_ns = time.monotonic_ns()
+        assert self._control is not None, "the app was made through it"
         common = {
-            "plan": plan.options_json(self._plan.options),
+            "plan": plan_json(self._plan),
             "sdkappid": self._sdkappid,
             "key": key,
             "gateway_url": self._gateway_url,
+            "rest_address": _address(self._url),
+            "control_address": _address(self._control.url),
+            "control_prefix": urlsplit(self._control.url).path.rstrip("/"),
+            "control_token": self._control.token,
             "access_points": nearest_points(self._url, world.countries),
             "first_rows": self._plan.first_rows(),
-            "day_starts_ms": [self._day_start_ms(index) for index in range(len(self._plan))],
+            "month_start_ms": self._day_start_ms(0),
             "rate": self._options.rate,
             "connections": self._options.connections,
             "zero_ns": zero_ns,
@@ -263,27 +279,31 @@ class Conductor:
         self._zero_ns = zero_ns
         self._await_acknowledged("assign")
 
-    def _play_day(self, index: int) -> None:
-        start_ms = self._day_start_ms(index)
+    def _play_phase(self, index: int) -> None:
+        phase = self._plan.phases[index]
+        day_start_ms = self._day_start_ms(phase.day)
+        start_ms = day_start_ms + phase.from_ms
         self._done.clear()
-        self._tell("im_day", {"index": index})
-        self._await_acknowledged("day")
+        self._tell("im_phase", {"index": index})
+        self._await_acknowledged("phase")
         self._server_control.move_clock(self._sdkappid, start_ms)
         zero_us = self._now_us() + LEAD_US
         began_us = zero_us
         self._tell("im_go", {"index": index, "zero_us": zero_us, "app_ms": start_ms})
         self._await_acknowledged("ceiling")
-        times = self._plan.day(index).times_ms
-        for step, step_ms in enumerate(plan.STEPS_MS[1:], start=1):
-            first = int(times.searchsorted(step_ms))
-            self._sleep_until(zero_us + int(first * 1e6 / self._options.rate))
+        times = phase.make().times_ms
+        for step, step_ms in enumerate(phase.steps_ms()[1:], start=1):
+            if not phase.is_at_once:
+                first = int(times.searchsorted(step_ms))
+                self._sleep_until(zero_us + int(first * 1e6 / self._options.rate))
+            app_ms = day_start_ms + step_ms
             # In this order, so that no worker can know less than the server's clock allows.
-            self._tell("im_ceiling", {"app_ms": start_ms + step_ms})
+            self._tell("im_ceiling", {"app_ms": app_ms})
             self._await_acknowledged("ceiling")
-            self._server_control.move_clock(self._sdkappid, start_ms + step_ms)
-            self._tell("im_floor", {"step": step, "app_ms": start_ms + step_ms})
-        # The barrier at midnight: all planned logins are answered before the clock moves on.
-        self._wait(lambda: len(self._done) == len(self._workers), None, "a day's logins")
+            self._server_control.move_clock(self._sdkappid, app_ms)
+            self._tell("im_floor", {"step": step, "app_ms": app_ms})
+        # The barrier: all that is planned is answered before the clock moves on.
+        self._wait(lambda: len(self._done) == len(self._workers), None, "a phase's answers")
         self._note_spike(index, (self._now_us() - began_us) / 1e6)
 
     def _drain(self) -> None:
@@ -297,11 +317,14 @@ class Conductor:
     def _close_month(self) -> None:
         """Past the month's end to the charge, then fetch what the server has to say."""
         assert self._directory is not None, "a run that played has a directory"
-        after_ms = self._day_start_ms(len(self._plan))
+        days = len(month_dates(self._plan.options.month))
+        after_ms = max(self._day_start_ms(days), self._day_start_ms(self._plan.last_day + 1))
         self._server_control.move_clock(self._sdkappid, after_ms)
         charge_day = self._server_control.status(self._sdkappid)["charge_day"]
-        self._server_control.move_clock(self._sdkappid, after_ms + (charge_day - 1) * plan.DAY_MS)
-        statement = self._server_control.statement(self._sdkappid, self._options.month)
+        charged_ms = self._day_start_ms(days + charge_day - 1)
+        if charged_ms > after_ms:
+            self._server_control.move_clock(self._sdkappid, charged_ms)
+        statement = self._server_control.statement(self._sdkappid, self._plan.options.month)
         self._directory.write_json(run_files.STATEMENT, statement)
         folder = self._directory.path / run_files.JOURNAL_FOLDER
         self._journal = self._server_control.save_journal(self._sdkappid, folder)
@@ -443,42 +466,54 @@ class Conductor:
         return (time.monotonic_ns() - self._zero_ns) // 1_000
 
     def _day_start_ms(self, index: int) -> int:
-        days = self._options.dates[0].toordinal() - datetime(1970, 1, 1, tzinfo=UTC).toordinal()
-        start_ms: int = (days + index) * plan.DAY_MS - self._offset_ms
+        days = self._plan.first_day.toordinal() - datetime(1970, 1, 1, tzinfo=UTC).toordinal()
+        start_ms: int = (days + index) * DAY_MS - self._offset_ms
         return start_ms
 
     def _note_spike(self, index: int, duration_s: float) -> None:
-        logins = len(self._plan.day(index))
-        if self._spike is None or logins > self._spike["logins"]:
+        """The busiest day of a plan of logins; of others there is none."""
+        phase = self._plan.phases[index]
+        logins = phase.size
+        if self._plan.asks_for == "logins" and (self._spike is None or logins > self._spike["logins"]):
             self._spike = {
-                "day": self._options.dates[index].isoformat(),
+                "day": (self._plan.first_day + timedelta(days=phase.day)).isoformat(),
                 "logins": logins,
                 "duration_s": round(duration_s, 3),
             }
 
     def _watch(self) -> None:
         """Show progress; its own connection, so that a slow status never delays the clock."""
-        control = self._server_control.another()
-        while True:
-            gevent.sleep(INTERVAL_S)
-            try:
-                status = control.status(self._sdkappid)
-            except ServerError:
-                return  # The conductor notices by itself.
-            answered = sum(counts["answered"] for counts in self._counts.values())
-            left_s = (self._arrivals - answered) / self._options.rate
-            self._progress.show(
-                Moment(
-                    time.monotonic(),
-                    status["day"],
-                    answered,
-                    self._arrivals,
-                    status["dau"],
-                    status["total_cents"],
-                    status["currency"],
-                    left_s,
+        began_s = time.monotonic()
+        with closing(self._server_control.another()) as control:
+            while True:
+                gevent.sleep(INTERVAL_S)
+                try:
+                    status = control.status(self._sdkappid)
+                except ServerError:
+                    return  # The conductor notices by itself.
+                answered = sum(counts["answered"] for counts in self._counts.values())
+                now_s = time.monotonic()
+                # As fast as so far: a race has no planned pace, and a planned one may not be reached.
+                rate = answered / (now_s - began_s) or self._options.rate
+                self._progress.show(
+                    Moment(
+                        at_s=now_s,
+                        day=status["day"],
+                        answered=answered,
+                        arrivals=self._arrivals,
+                        asks_for=self._plan.asks_for,
+                        watched=self._watched(status),
+                        bill_cents=status["total_cents"],
+                        currency=status["currency"],
+                        left_s=(self._arrivals - answered) / rate,
+                    )
                 )
-            )
+
+    def _watched(self, status: Mapping[str, Any]) -> str:
+        if self._plan.watched is None:
+            return ""
+        name, words = self._plan.watched
+        return f"{words} {status[name]:,}"
 
     def _say(self, text: str) -> None:
         self._progress.say(text)
@@ -508,7 +543,7 @@ def _usable_app(control: Control, url: str, options: RunOptions) -> dict[str, An
     """An app that exists already: its key has to sign, and its clock must not be past the month's beginning."""
     status = control.status(options.sdkappid)
     check_key(url, options.sdkappid, options.key)
-    month = options.month
+    month = options.plan.options.month
     if status["logins"] or status["month"] > month or status["statements"]:
         message = (
             f"app {options.sdkappid} has been used already (clock in {status['month']}, {status['logins']} logins); "
@@ -516,6 +551,11 @@ def _usable_app(control: Control, url: str, options: RunOptions) -> dict[str, An
         )
         raise ServerError(message)
     return {**status, "key": options.key}
+
+
+def _address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or 80
 
 
 def check_key(url: str, sdkappid: int, key: str) -> None:

@@ -73,12 +73,12 @@ class Control:
     """The control API of one server."""
 
     def __init__(self, control_url: str, token: str) -> None:
-        self._control_url, self._token = control_url, token
+        self.url, self.token = control_url, token
         self._http = Http(control_url, {"Authorization": f"Bearer {token}"})
 
     def another(self) -> "Control":
         """A second connection, for another greenlet."""
-        return Control(self._control_url, self._token)
+        return Control(self.url, self.token)
 
     def close(self) -> None:
         self._http.close()

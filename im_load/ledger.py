@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from analysis.run_files import LEDGER_SCHEMA
-from im_load import plan, population
-from im_load.plan import DayPlan
+from im_load import population
+from im_load.plans import Plan
+from im_load.plans.arrivals import GATEWAY, VERBS, Arrivals
 
 BATCH_ROWS: Final = 32_768
 
@@ -22,7 +23,7 @@ type_sink = Callable[[bytes], None]
 type_row = tuple[int, str, int, int, int, int, int | None, int | None, int | None]
 """An answer, or a request that was given up (then without the last three), in the order of `ROW`.
 
-A plain tuple: one is made for every login, and a named one takes three times as long.
+A plain tuple: one is made for every request, and a named one takes three times as long.
 """
 ROW: Final = (
     "place",
@@ -35,47 +36,52 @@ ROW: Final = (
     "app_after_ms",
     "code",
 )
-"""`place` is the arrival's in its day's plan; the others are columns of the ledger."""
+"""`place` is the arrival's in its phase; the others are columns of the ledger."""
 
 
-class DayColumns:
-    """What the plan says of a day's arrivals, ready for the ledger."""
+class PhaseColumns:
+    """What the plan says of a phase's arrivals, ready for the ledger."""
 
-    def __init__(  # noqa: PLR0913 -- a day's plan and what places it in the run
+    def __init__(  # noqa: PLR0913 -- a phase's arrivals and what places them in the run
         self,
-        day: DayPlan,
+        arrivals: Arrivals,
+        plan: Plan,
         *,
-        seed: int,
         world: population.World,
         access_points: Sequence[str],
         first_row: int,
-        start_ms: int,
+        day_start_ms: int,
     ) -> None:
-        self.countries = world.country_of(seed, day.users)
-        self.platforms = plan.platforms(seed, day.users, day.kinds)
-        self._day = day
+        self.countries = world.country_of(plan.options.seed, arrivals.users)
+        self.platforms = population.platforms(plan.options.seed, arrivals.users, arrivals.devices)
+        self.doors = arrivals.doors()
+        self._arrivals = arrivals
+        self._plan = plan
         self._first_row = first_row
-        self._start_ms = start_ms
+        self._day_start_ms = day_start_ms
         self._world = world
-        self._access_points = access_points
-        """One for each country, in the order of the world's countries."""
+        self._points = [*access_points, ""]
+        """One for each country, in the order of the world's countries; the last for what does not go there."""
+
+    def points(self, places: np.ndarray) -> list[str]:
+        """The access point of each of some arrivals; empty for those that do not go over the gateway."""
+        at = np.where(self.doors[places] == GATEWAY, self.countries[places], len(self._points) - 1)
+        return [self._points[country] for country in at.tolist()]
 
     def columns(self, places: np.ndarray) -> dict[str, pa.Array]:
         """The planned columns of some arrivals."""
-        day = self._day
-        countries = self.countries[places]
+        all_of = self._arrivals
+        verbs, verb_of = np.unique(all_of.verbs[places], return_inverse=True)
         return {
             "row": pa.array(places + self._first_row),
-            "user_id": population.user_ids(day.users[places]),
-            "group_id": pa.nulls(len(places), pa.string()),
-            "verb": _named(np.zeros(len(places), dtype=np.int32), ["login"]),
-            "kind": _named(day.kinds[places], plan.KINDS),
+            "user_id": population.user_ids(all_of.users[places]),
+            "group_id": self._plan.group_ids(all_of.groups[places]),
+            "verb": _named(verb_of, [VERBS[verb] for verb in verbs]),
+            "kind": _named(all_of.kinds[places], all_of.kind_names),
             "platform": _named(self.platforms[places], population.PLATFORMS),
-            "country": _named(countries, self._world.countries),
-            "access_point": pa.array(
-                [self._access_points[country] for country in countries.tolist()]
-            ).dictionary_encode(),
-            "planned_app_ms": pa.array(day.times_ms[places].astype(np.int64) + self._start_ms),
+            "country": _named(self.countries[places], self._world.countries),
+            "access_point": pa.array(self.points(places)).dictionary_encode(),
+            "planned_app_ms": pa.array(all_of.times_ms[places].astype(np.int64) + self._day_start_ms),
         }
 
 
@@ -87,12 +93,12 @@ class LedgerWriter:
         self._buffer = _Buffer(sink)
         self._writer = pa.ipc.new_stream(self._buffer, LEDGER_SCHEMA)
         self._added: list[type_row] = []
-        self._day: DayColumns | None = None
+        self._phase: PhaseColumns | None = None
 
-    def begin_day(self, day: DayColumns) -> None:
-        """Rows added from now on are of this day's plan."""
+    def begin_phase(self, phase: PhaseColumns) -> None:
+        """Rows added from now on are of this phase."""
         self.flush()
-        self._day = day
+        self._phase = phase
 
     def extend(self, rows: Iterable[type_row]) -> None:
         self._added.extend(rows)
@@ -102,10 +108,10 @@ class LedgerWriter:
     def flush(self) -> None:
         if not self._added:
             return
-        assert self._day is not None, "a day begins before its answers come"
+        assert self._phase is not None, "a phase begins before its answers come"
         rows, self._added = self._added, []
         by_name = dict(zip(ROW, zip(*rows, strict=True), strict=True))
-        columns: dict[str, Any] = self._day.columns(np.array(by_name.pop("place")))
+        columns: dict[str, Any] = self._phase.columns(np.array(by_name.pop("place")))
         columns["connection"] = pa.array(by_name.pop("connection")).dictionary_encode()
         batch = pa.RecordBatch.from_arrays(
             [

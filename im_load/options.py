@@ -1,15 +1,21 @@
 """Options of the scenarios: what Locust's parser gets, and what comes out of it, checked."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 from urllib.parse import urlsplit
 
 from im_load.daily_dau import WrongInputError, from_csv, month_dates, with_spike
+from im_load.plans import Plan, PlanOptions, plan_of
+from im_load.plans.account_cap import ATTEMPTS_MIN, AccountCapOptions
+from im_load.plans.call_trial import PARTICIPANTS_MAX, CallTrialOptions
+from im_load.plans.group_overage import GroupOverageOptions
+from im_load.plans.live_group_cap import LiveGroupCapOptions
+from im_load.plans.month import MonthOptions
 
 DEFAULT_MONTH: Final = "2026-10"
 """Fixed, so that the same command gives the same run tomorrow."""
@@ -19,6 +25,9 @@ PLANS: Final = ("trial", "pro", "ultimate")
 CONNECTIONS: Final = ("shared", "per-user")
 SEED_MAX: Final = 2**63 - 1
 DAU_MAX: Final = 50_000_000
+COUNT_MAX: Final = 100_000_000
+"""Of whatever a scenario makes many of."""
+OWNERS_MAX: Final = 10_000
 
 VENDOR_HOSTS: Final = (
     "tim.qq.com",
@@ -36,9 +45,7 @@ VENDOR_HOSTS: Final = (
 class RunOptions:
     """What a run was asked for, checked; nothing has been started or written yet."""
 
-    month: str
-    dates: tuple[date, ...]
-    daily_dau: tuple[int, ...]
+    plan: Plan
     seed: int
     app_plan: str
     connections: str
@@ -55,22 +62,29 @@ class RunOptions:
     """For `plan.json`."""
 
 
-def checked(parsed: Any) -> RunOptions:  # noqa: ANN401 -- argparse's namespace
+class Basics(TypedDict):
+    """What every plan takes."""
+
+    seed: int
+    app_plan: str
+
+
+type_planned = Callable[[Any, Basics], PlanOptions]
+"""Makes a scenario's plan of argparse's namespace. Raises WrongInputError."""
+
+
+def checked(parsed: Any, planned: type_planned) -> RunOptions:  # noqa: ANN401 -- argparse's namespace
     """Raises WrongInputError with one line that says what is wrong and what to do."""
-    days = _days(parsed)
-    dates = tuple(days)
     gates = Path(parsed.gates) if parsed.gates else None
     if gates is not None and not gates.is_file():
         raise WrongInputError(f"--gates {gates}: there is no such file")
     host = _host(parsed.host, allowed=parsed.real_host_costs_money)
+    basics = Basics(seed=_integer("--seed", parsed.seed, 0, SEED_MAX), app_plan=_one_of("--plan", parsed.plan, PLANS))
     return RunOptions(
-        month=dates[0].isoformat()[:7],
-        dates=dates,
-        daily_dau=tuple(days.values()),
-        seed=_integer("--seed", parsed.seed, 0, SEED_MAX),
-        app_plan=_one_of("--plan", parsed.plan, PLANS),
-        connections=_one_of("--connections", parsed.connections, CONNECTIONS),
-        rate=_rate(parsed.rate),
+        plan=plan_of(planned(parsed, basics)),
+        **basics,
+        connections=_one_of("--connections", getattr(parsed, "connections", "shared"), CONNECTIONS),
+        rate=_rate(getattr(parsed, "rate", DEFAULT_RATE)),
         host=host,
         control_url=parsed.control_url or f"{host}/control/v1",
         control_token=parsed.control_token or "",
@@ -83,6 +97,63 @@ def checked(parsed: Any) -> RunOptions:  # noqa: ANN401 -- argparse's namespace
     )
 
 
+def month_with_spike(parsed: Any, basics: Basics) -> MonthOptions:  # noqa: ANN401 -- argparse's namespace
+    dates = month_dates(parsed.month)
+    baseline = _integer("--baseline-dau", parsed.baseline_dau, 0, DAU_MAX)
+    peak = _integer("--peak-dau", parsed.peak_dau, 1, DAU_MAX)
+    if peak < baseline:
+        message = f"--peak-dau {peak} is below --baseline-dau {baseline}: the spike must be the higher of the two"
+        raise WrongInputError(message)
+    days = with_spike(dates, baseline, peak, _spike_day(parsed.spike_day, dates))
+    return MonthOptions(**basics, month=parsed.month, daily_dau=tuple(days.values()))
+
+
+def month_of_file(parsed: Any, basics: Basics) -> MonthOptions:  # noqa: ANN401 -- argparse's namespace
+    if not parsed.dau_csv:
+        raise WrongInputError("--dau-csv: name a file with the columns date and dau")
+    days = from_csv(Path(parsed.dau_csv), _scale(parsed.scale))
+    month = next(iter(days)).isoformat()[:7]
+    return MonthOptions(**basics, month=month, daily_dau=tuple(days.values()))
+
+
+def account_cap(parsed: Any, basics: Basics) -> AccountCapOptions:  # noqa: ANN401 -- argparse's namespace
+    attempts = _integer("--attempts", parsed.attempts, ATTEMPTS_MIN, COUNT_MAX)
+    return AccountCapOptions(**basics, month=_month(parsed), attempts=attempts)
+
+
+def live_group_cap(parsed: Any, basics: Basics) -> LiveGroupCapOptions:  # noqa: ANN401 -- argparse's namespace
+    return LiveGroupCapOptions(
+        **basics,
+        month=_month(parsed),
+        attempts=_integer("--attempts", parsed.attempts, 1, COUNT_MAX),
+        owners=_integer("--owners", parsed.owners, 1, OWNERS_MAX),
+        rounds=_integer("--rounds", parsed.rounds, 1, 29),
+    )
+
+
+def group_overage(parsed: Any, basics: Basics) -> GroupOverageOptions:  # noqa: ANN401 -- argparse's namespace
+    return GroupOverageOptions(
+        **basics,
+        month=_month(parsed),
+        groups=_integer("--groups", parsed.groups, 1, COUNT_MAX),
+        destroy=_integer("--destroy", parsed.destroy, 0, COUNT_MAX),
+    )
+
+
+def call_trial(parsed: Any, basics: Basics) -> CallTrialOptions:  # noqa: ANN401 -- argparse's namespace
+    return CallTrialOptions(
+        **basics,
+        month=_month(parsed),
+        calls=_integer("--calls", parsed.calls, 1, COUNT_MAX),
+        callers=_integer("--callers", parsed.callers, PARTICIPANTS_MAX, COUNT_MAX),
+    )
+
+
+def _month(parsed: Any) -> str:  # noqa: ANN401 -- argparse's namespace
+    month_dates(parsed.month)
+    return str(parsed.month)
+
+
 def _runs(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -92,20 +163,6 @@ def _runs(path: Path) -> Path:
     if not os.access(path, os.W_OK):
         raise WrongInputError(f"--runs {path}: is not writable")
     return path
-
-
-def _days(parsed: Any) -> dict[date, int]:  # noqa: ANN401 -- argparse's namespace
-    if getattr(parsed, "dau_csv", None) is not None:
-        if not parsed.dau_csv:
-            raise WrongInputError("--dau-csv: name a file with the columns date and dau")
-        return from_csv(Path(parsed.dau_csv), _scale(parsed.scale))
-    dates = month_dates(parsed.month)
-    baseline = _integer("--baseline-dau", parsed.baseline_dau, 0, DAU_MAX)
-    peak = _integer("--peak-dau", parsed.peak_dau, 1, DAU_MAX)
-    if peak < baseline:
-        message = f"--peak-dau {peak} is below --baseline-dau {baseline}: the spike must be the higher of the two"
-        raise WrongInputError(message)
-    return with_spike(dates, baseline, peak, _spike_day(parsed.spike_day, dates))
 
 
 def _spike_day(text: str | None, dates: list[date]) -> date:
@@ -137,7 +194,7 @@ def _rate(text: Any) -> float:  # noqa: ANN401 -- from the command line or a for
     except (TypeError, ValueError):
         rate = 0.0
     if not 0 < rate < float("inf"):
-        raise WrongInputError(f"--rate {text!r}: a number of logins a second is needed, like 20000")
+        raise WrongInputError(f"--rate {text!r}: a number of requests a second is needed, like 20000")
     return rate
 
 
@@ -188,6 +245,13 @@ def _given(parsed: Any, host: str | None) -> dict[str, Any]:  # noqa: ANN401 -- 
         "plan",
         "connections",
         "rate",
+        "attempts",
+        "owners",
+        "rounds",
+        "groups",
+        "destroy",
+        "calls",
+        "callers",
     )
     given = {name: getattr(parsed, name) for name in names if getattr(parsed, name, None) is not None}
     return {**given, "server": "external" if host else "embedded"}

@@ -50,12 +50,20 @@ def platform_of(seed: int, users: NDArray[np.int64]) -> NDArray[np.int8]:
     return np.searchsorted(edges, drawn.astype(np.int64), side="right").astype(np.int8)
 
 
+def platforms(seed: int, users: NDArray[np.int64], devices: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Indices into `PLATFORMS`; a user's second device is of another kind than the first."""
+    first = platform_of(seed, users)
+    other = (first + 1) % len(PLATFORMS)
+    return np.where(devices == 1, first, other).astype(np.int8)
+
+
 def user_id(user: int) -> str:
     """The UserID of a user's index, at most 32 bytes."""
     return f"user_{user:07d}"
 
 
 def user_ids(users: NDArray[np.int64]) -> pa.Array:
-    """The same for many at once."""
+    """The same for many at once; empty for whoever is nobody (below 0)."""
     digits = pc.utf8_lpad(pc.cast(pa.array(users), pa.string()), 7, "0")
-    return pc.binary_join_element_wise("user", digits, "_")
+    names = pc.binary_join_element_wise("user", digits, "_")
+    return names if (users >= 0).all() else pc.if_else(pa.array(users >= 0), names, "")

@@ -18,7 +18,10 @@ class Moment:
     day: str
     answered: int
     arrivals: int
-    dau: int
+    asks_for: str
+    """What is counted: logins, requests."""
+    watched: str
+    """What the run is about, like "DAU 380,112"; may be empty."""
     bill_cents: int
     currency: str
     left_s: float
@@ -62,11 +65,18 @@ class Progress:
 def line(moment: Moment, rate: float) -> str:
     """One moment in words.
 
-    >>> line(Moment(3.0, "2026-10-16", 412_000, 1_394_294, 380_112, 569_962, "USD", 31.4), 31_004.2)
+    >>> line(
+    ...     Moment(3.0, "2026-10-16", 412_000, 1_394_294, "logins", "DAU 380,112", 569_962, "USD", 31.4), 31_004.2
+    ... )
     '2026-10-16 · 412,000 of 1,394,294 logins · 31,004/s · DAU 380,112 · bill 5,699.62 USD · 0:31 left'
     """
     minutes, seconds = divmod(round(moment.left_s), 60)
-    return (
-        f"{moment.day} · {moment.answered:,} of {moment.arrivals:,} logins · {rate:,.0f}/s · DAU {moment.dau:,} · "
-        f"bill {moment.bill_cents / 100:,.2f} {moment.currency} · {minutes}:{seconds:02} left"
+    parts = (
+        moment.day,
+        f"{moment.answered:,} of {moment.arrivals:,} {moment.asks_for}",
+        f"{rate:,.0f}/s",
+        moment.watched,
+        f"bill {moment.bill_cents / 100:,.2f} {moment.currency}",
+        f"{minutes}:{seconds:02} left",
     )
+    return " · ".join(part for part in parts if part)

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
@@ -38,9 +38,19 @@ type_add_options = Callable[[LocustArgumentParser], None]
 class Scenario:
     """One scenario in one Locust process: the conductor, a worker, or both."""
 
-    def __init__(self, name: str, add_options: type_add_options) -> None:
+    def __init__(
+        self,
+        name: str,
+        add_options: type_add_options,
+        planned: checking.type_planned,
+        *,
+        app_plans: Sequence[str] = ("pro", "trial", "ultimate"),
+    ) -> None:
+        """`app_plans` are the vendor's plans under which it can be played, the default first."""
         self._name = name
         self._add_options = add_options
+        self._planned = planned
+        self._app_plans = app_plans
         self._conductor: Conductor | None = None
         self._options: checking.RunOptions | None = None
         self._environment: Environment | None = None
@@ -57,7 +67,7 @@ class Scenario:
 
     def _on_parser(self, parser: LocustArgumentParser, **_: Any) -> None:
         self._add_options(parser)
-        add_common_options(parser)
+        add_common_options(parser, self._app_plans)
         # argparse exits with 2, which here means an invalid run.
         parser.error = lambda message: _exit_with(f"{message} (see --help)")  # type: ignore[method-assign]
         # Locust's table of every two seconds would run over the progress line; the summary at the end stays.
@@ -125,7 +135,7 @@ class Scenario:
 
     def _prepare(self, parsed: Namespace) -> None:
         try:
-            self._options = checking.checked(parsed)
+            self._options = checking.checked(parsed, self._planned)
             if self._options.host:
                 check_host(self._options)
             parsed.num_users = max(parsed.num_users or 1, parsed.expect_workers or 1)
@@ -147,7 +157,7 @@ class Scenario:
         heard("im_ready", lambda c, msg: c.on_ready(msg.node_id, msg.data))
         heard("im_ack", lambda c, msg: c.on_ack(msg.data))
         heard("im_progress", lambda c, msg: c.on_progress(msg.data))
-        heard("im_day_done", lambda c, msg: c.on_day_done(msg.data))
+        heard("im_phase_done", lambda c, msg: c.on_phase_done(msg.data))
         heard("im_failed", lambda c, msg: c.on_failed(msg.data))
         heard("im_ledger", lambda c, msg: c.on_ledger(msg.data))
         heard("im_totals", lambda c, msg: c.on_totals(msg.data))
@@ -164,8 +174,8 @@ class Scenario:
             runner.register_message(name, listener)
 
         heard("im_assign", lambda w, data: w.assign(assignment_from(data)))
-        heard("im_day", lambda w, data: w.prepare_day(data["index"]))
-        heard("im_go", lambda w, data: w.begin_day(data["index"], data["zero_us"], data["app_ms"]))
+        heard("im_phase", lambda w, data: w.prepare_phase(data["index"]))
+        heard("im_go", lambda w, data: w.begin_phase(data["index"], data["zero_us"], data["app_ms"]))
         heard("im_ceiling", lambda w, data: w.raise_ceiling(data["app_ms"]))
         heard("im_floor", lambda w, data: w.raise_floor(data["step"], data["app_ms"]))
         heard("im_drain", lambda w, _: _drain(w, runner))
@@ -183,7 +193,7 @@ class Scenario:
         self._conductor = None
         try:
             # The web UI may have changed options since the command line.
-            self._options = checking.checked(environment.parsed_options)
+            self._options = checking.checked(environment.parsed_options, self._planned)
         except WrongInputError as error:
             logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 -- one line, no traceback
             environment.process_exit_code = WRONG_USE
@@ -204,9 +214,9 @@ class Scenario:
         gc.set_threshold(GC_YOUNG_OBJECTS, 20, 20)
         fire = environment.events.request.fire
 
-        def sample(name: str, service_ms: float, size: int, error: str | None) -> None:
+        def sample(door: str, name: str, service_ms: float, size: int, error: str | None) -> None:
             fire(
-                request_type="WS",
+                request_type=door,
                 name=name,
                 response_time=service_ms,
                 response_length=size,
@@ -266,24 +276,34 @@ class Scenario:
             print(self._conductor.verdict_text, file=sys.stderr if is_json else sys.stdout, flush=True)
 
 
-def add_common_options(parser: LocustArgumentParser) -> None:
-    """What every scenario takes."""
-    add = parser.add_argument
-    add("--seed", type=str, default="7", help="the plan's seed; the same seed gives the same plan (7)")
-    add("--plan", type=str, default="pro", choices=checking.PLANS, help="the app's plan (pro)")
-    add(
+def add_month_option(parser: LocustArgumentParser) -> None:
+    parser.add_argument("--month", default=checking.DEFAULT_MONTH, help=f"billing month ({checking.DEFAULT_MONTH})")
+
+
+def add_connections_option(parser: LocustArgumentParser) -> None:
+    parser.add_argument(
         "--connections",
         type=str,
         default="shared",
         choices=checking.CONNECTIONS,
         help="shared: one trunk to each access point carries many sessions; per-user: one for each login (shared)",
     )
-    add(
+
+
+def add_rate_option(parser: LocustArgumentParser, default: float, what: str) -> None:
+    parser.add_argument(
         "--rate",
         type=str,
-        default=str(int(checking.DEFAULT_RATE)),
-        help="planned logins a second, of all workers together (25000)",
+        default=str(int(default)),
+        help=f"planned {what} a second, of all workers together ({int(default)})",
     )
+
+
+def add_common_options(parser: LocustArgumentParser, app_plans: Sequence[str]) -> None:
+    """What every scenario takes."""
+    add = parser.add_argument
+    add("--seed", type=str, default="7", help="the plan's seed; the same seed gives the same plan (7)")
+    add("--plan", type=str, default=app_plans[0], choices=app_plans, help=f"the app's plan ({app_plans[0]})")
     add("--runs", type=str, default="runs", help="where run directories are made (runs)")
     add("--gates", type=str, default="", help="a gate file (TOML); default: the exact and validity gates")
     add("--defect", type=str, default="", help="start the embedded server with a planted defect")

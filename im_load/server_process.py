@@ -17,7 +17,8 @@ class ServerProcess:
     def __init__(self, data_dir: Path | None = None, *, defect: str | None = None) -> None:
         """Start it and wait for its ready line. Raises ServerError with what it said instead."""
         command = [sys.executable, "-m", "mock_im_server", "--port", "0"]
-        command += ["--stop-with-stdin"]
+        # A scenario asks as fast as it can; how often a real backend may ask is another question.
+        command += ["--stop-with-stdin", "--rate-limits", "off"]
         if data_dir is not None:
             command += ["--data-dir", str(data_dir)]
         if defect:

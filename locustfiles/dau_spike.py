@@ -2,9 +2,9 @@
 
 from locust.argument_parser import LocustArgumentParser
 
+from im_load import options
 from im_load.driver import ImDriver
-from im_load.options import DEFAULT_MONTH
-from im_load.scenario import Scenario
+from im_load.scenario import Scenario, add_connections_option, add_month_option, add_rate_option
 
 
 def add_options(parser: LocustArgumentParser) -> None:
@@ -12,11 +12,13 @@ def add_options(parser: LocustArgumentParser) -> None:
     add("--peak-dau", default="1000000", help="distinct users on the spike day (1000000)")
     add("--baseline-dau", default="8000", help="average DAU of the other days (8000)")
     add("--spike-day", default="", help="a date or a day of the month (the 16th)")
-    add("--month", default=DEFAULT_MONTH, help=f"billing month ({DEFAULT_MONTH})")
+    add_month_option(parser)
+    add_rate_option(parser, options.DEFAULT_RATE, "logins")
+    add_connections_option(parser)
 
 
 class SpikeDriver(ImDriver):
     """Plays the month's users."""
 
 
-Scenario("dau_spike", add_options).register()
+Scenario("dau_spike", add_options, options.month_with_spike).register()

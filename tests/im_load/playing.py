@@ -23,6 +23,15 @@ from im_load.worker import Worker, assignment_from
 
 type_json = dict[str, Any]
 
+PLANNED = {
+    "dau_spike": options.month_with_spike,
+    "dau_replay": options.month_of_file,
+    "account_cap": options.account_cap,
+    "live_group_cap": options.live_group_cap,
+    "group_overage": options.group_overage,
+    "call_trial": options.call_trial,
+}
+
 
 def parsed(runs: Path, **changed: object) -> Namespace:
     """What Locust's parser makes of a command: its defaults, and what was given."""
@@ -68,21 +77,22 @@ class Played:
 def played(
     runs: Path,
     *,
+    scenario: str = "dau_spike",
     workers: int = 1,
     loses: Callable[[str, type_json], bool] = lambda _name, _data: False,
     **changed: object,
 ) -> Played:
-    """Play a month; a message to the conductor may be lost on its way."""
+    """Play a scenario; a message to the conductor may be lost on its way."""
     with warnings.catch_warnings():
         # A conductor lives as long as its process, and leaves its connections to the end of that.
         warnings.simplefilter("ignore", ResourceWarning)
-        done = _played(options.checked(parsed(runs, **changed)), workers, loses)
+        done = _played(scenario, options.checked(parsed(runs, **changed), PLANNED[scenario]), workers, loses)
         gc.collect()
     done.run = (runs / run_files.LATEST).resolve()
     return done
 
 
-def _played(run: RunOptions, workers: int, loses: Callable[[str, type_json], bool]) -> Played:
+def _played(scenario: str, run: RunOptions, workers: int, loses: Callable[[str, type_json], bool]) -> Played:
     done = Played()
     conductor: Conductor
 
@@ -104,8 +114,8 @@ def _played(run: RunOptions, workers: int, loses: Callable[[str, type_json], boo
                 _handle(worker, name, data)
 
     samples: list[str] = []
-    crew = [Worker(index, to_conductor, lambda name, *_: samples.append(name)) for index in range(workers)]
-    conductor = Conductor(run, "dau_spike", to_workers)
+    crew = [Worker(index, to_conductor, lambda _door, name, *_: samples.append(name)) for index in range(workers)]
+    conductor = Conductor(run, scenario, to_workers)
     conductor.locust_totals = lambda: {"requests": len(samples), "failures": 0}
     for worker in crew:
         worker.ready()
@@ -118,10 +128,10 @@ def _handle(worker: Worker, name: str, data: type_json) -> None:
     match name:
         case "im_assign":
             worker.assign(assignment_from(data))
-        case "im_day":
-            worker.prepare_day(**data)
+        case "im_phase":
+            worker.prepare_phase(**data)
         case "im_go":
-            worker.begin_day(**data)
+            worker.begin_phase(**data)
         case "im_ceiling":
             worker.raise_ceiling(**data)
         case "im_floor":

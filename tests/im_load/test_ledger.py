@@ -4,21 +4,22 @@ import pyarrow as pa
 import pytest
 
 from analysis.run_files import LEDGER_SCHEMA
-from im_load import plan, population
-from im_load.ledger import BATCH_ROWS, DayColumns, LedgerWriter, type_row
-from im_load.plan import Plan, PlanOptions
+from im_load import population
+from im_load.ledger import BATCH_ROWS, LedgerWriter, PhaseColumns, type_row
+from im_load.plans.month import KINDS, MonthOptions, MonthPlan
 
 START_MS = 1_790_784_000_000
 FIRST_ROW = 5_000
 WORLD = population.world()
 POINTS = [f"near-{country}" for country in WORLD.countries]
-DAY = Plan(PlanOptions("dau_spike", 7, "2026-10", "pro", (900,))).day(0)
+PLAN = MonthPlan(MonthOptions(seed=7, month="2026-10", app_plan="pro", daily_dau=(900,)))
+DAY = PLAN.day(0)
 MESSAGE_BYTES_MAX = 8_000_000
 """What a listener of Locust's takes up in far less than the second between two heartbeats."""
 
 
-def columns() -> DayColumns:
-    return DayColumns(DAY, seed=7, world=WORLD, access_points=POINTS, first_row=FIRST_ROW, start_ms=START_MS)
+def columns() -> PhaseColumns:
+    return PhaseColumns(DAY, PLAN, world=WORLD, access_points=POINTS, first_row=FIRST_ROW, day_start_ms=START_MS)
 
 
 def answered(place: int, seq: int, code: int = 0) -> type_row:
@@ -32,7 +33,7 @@ def unanswered(place: int, seq: int) -> type_row:
 def written(*rows: type_row) -> tuple[LedgerWriter, list[bytes]]:
     parts: list[bytes] = []
     ledger = LedgerWriter(parts.append)
-    ledger.begin_day(columns())
+    ledger.begin_phase(columns())
     ledger.extend(rows)
     ledger.close()
     return ledger, parts
@@ -52,7 +53,7 @@ def test_a_row_has_what_the_plan_knew_and_what_was_answered() -> None:
 
     assert row["row"] == FIRST_ROW + place
     assert row["user_id"] == population.user_id(int(DAY.users[place]))
-    assert row["kind"] == plan.KINDS[DAY.kinds[place]]
+    assert row["kind"] == KINDS[DAY.kinds[place]]
     assert row["access_point"] == f"near-{row['country']}"
     assert row["planned_app_ms"] == START_MS + int(DAY.times_ms[place])
     assert (row["connection"], row["request_seq"]) == ("a" * 32, 3)
@@ -68,11 +69,11 @@ def test_what_was_given_up_has_no_outcome() -> None:
     assert [row[name] for name in ("answered_us", "app_after_ms", "code")] == [None, None, None]
 
 
-def test_rows_stand_in_the_order_of_their_answers_over_days() -> None:
+def test_rows_stand_in_the_order_of_their_answers_over_phases() -> None:
     parts: list[bytes] = []
     ledger = LedgerWriter(parts.append)
     for day in range(2):
-        ledger.begin_day(columns())
+        ledger.begin_phase(columns())
         ledger.extend([answered(4 + day, 1), answered(2, 2)])
     ledger.close()
 
@@ -92,7 +93,7 @@ def test_rows_leave_in_parts_that_no_listener_chokes_on() -> None:
     rows = [answered(number % len(DAY), number) for number in range(3 * BATCH_ROWS + 1)]
     parts: list[bytes] = []
     ledger = LedgerWriter(parts.append)
-    ledger.begin_day(columns())
+    ledger.begin_phase(columns())
     for first in range(0, len(rows), 2_000):
         ledger.extend(rows[first : first + 2_000])
     ledger.close()
@@ -101,9 +102,9 @@ def test_rows_leave_in_parts_that_no_listener_chokes_on() -> None:
     assert max(map(len, parts)) < MESSAGE_BYTES_MAX
 
 
-def test_no_row_is_written_before_its_day() -> None:
+def test_no_row_is_written_before_its_phase() -> None:
     ledger = LedgerWriter(lambda _: None)
     ledger.extend([answered(0, 1)])
 
-    with pytest.raises(AssertionError, match="a day begins before"):
+    with pytest.raises(AssertionError, match="a phase begins before"):
         ledger.flush()

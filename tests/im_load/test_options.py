@@ -7,18 +7,25 @@ import pytest
 
 from im_load.daily_dau import WrongInputError
 from im_load.options import RunOptions, checked
-from tests.im_load.playing import parsed
+from im_load.plans.month import MonthOptions
+from tests.im_load.playing import PLANNED, parsed
 
 
-def options_of(runs: Path, **changed: object) -> RunOptions:
-    return checked(parsed(runs, **changed))
+def options_of(runs: Path, scenario: str = "dau_spike", **changed: object) -> RunOptions:
+    return checked(parsed(runs, **changed), PLANNED[scenario])
+
+
+def month_of(options: RunOptions) -> MonthOptions:
+    assert isinstance(options.plan.options, MonthOptions)
+    return options.plan.options
 
 
 def test_the_defaults_are_a_month_with_one_high_day(tmp_path: Path) -> None:
     options = options_of(tmp_path)
 
-    assert len(options.dates) == len(options.daily_dau) == 31
-    assert options.dates[options.daily_dau.index(600)] == date(2026, 10, 16)
+    assert len(month_of(options).daily_dau) == 31
+    assert month_of(options).daily_dau.index(600) == 15
+    assert options.plan.first_day == date(2026, 10, 1)
     assert (options.host, options.gates, options.defect) == (None, None, None)
 
 
@@ -26,7 +33,7 @@ def test_the_defaults_are_a_month_with_one_high_day(tmp_path: Path) -> None:
 def test_the_spike_day_is_a_date_or_a_day_of_the_month(tmp_path: Path, text: str) -> None:
     options = options_of(tmp_path, spike_day=text)
 
-    assert options.daily_dau[19] == 600
+    assert month_of(options).daily_dau[19] == 600
 
 
 def test_what_was_given_stands_in_the_plan_without_secrets(tmp_path: Path) -> None:
@@ -51,9 +58,9 @@ def test_a_control_api_may_have_an_address_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_month_from_a_file_replaces_the_spike(tmp_path: Path) -> None:
-    options = options_of(tmp_path, dau_csv="examples/daily-traffic-2008-01.csv", scale="0.001")
+    month = month_of(options_of(tmp_path, "dau_replay", dau_csv="examples/daily-traffic-2008-01.csv", scale="0.001"))
 
-    assert (options.month, max(options.daily_dau)) == ("2008-01", 648)
+    assert (month.month, max(month.daily_dau)) == ("2008-01", 648)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +96,7 @@ def test_a_month_from_a_file_replaces_the_spike(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_is_refused_with_the_options_name(tmp_path: Path, changed: dict[str, object], said: str) -> None:
     with pytest.raises(WrongInputError) as refusal:
-        options_of(tmp_path, **changed)
+        options_of(tmp_path, "dau_replay" if "dau_csv" in changed else "dau_spike", **changed)
 
     assert said in str(refusal.value)
     assert "\n" not in str(refusal.value)

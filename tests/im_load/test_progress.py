@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from im_load.progress import Moment, Progress
 
-AT_100_S = Moment(100.0, "2026-10-16", 40_000, 100_000, 38_000, 44_997, "USD", 62.4)
+AT_100_S = Moment(100.0, "2026-10-16", 40_000, 100_000, "logins", "DAU 38,000", 44_997, "USD", 62.4)
 
 
 class Terminal(io.StringIO):

@@ -1,26 +1,26 @@
-"""The plan of a run: a pure function of options and seed."""
+"""A month of logins: a pure function of options and seed."""
 
 import numpy as np
 import pytest
 
-from im_load import plan
-from im_load.daily_dau import month_dates
-from im_load.plan import DAY_MS, SECOND_MS, Plan, PlanOptions
+from im_load.plans import month
+from im_load.plans.arrivals import DAY_MS, GOOD_SIG, SECOND_MS, STEPS_MS, Arrivals
+from im_load.plans.month import MonthOptions, MonthPlan
 
 DAU = (0, 900, 1_100, 5_000, 1_000, 800, 1_200)
 
 
-def a_plan(seed: int = 7, daily: tuple[int, ...] = DAU, **more: object) -> Plan:
-    return Plan(PlanOptions("dau_spike", seed, "2026-10", "pro", daily, **more))  # type: ignore[arg-type]
+def a_plan(seed: int = 7, daily: tuple[int, ...] = DAU, app_plan: str = "pro") -> MonthPlan:
+    return MonthPlan(MonthOptions(seed=seed, month="2026-10", app_plan=app_plan, daily_dau=daily))
 
 
-def rows(day: plan.DayPlan) -> list[tuple[int, ...]]:
+def rows(day: Arrivals) -> list[tuple[int, ...]]:
     columns = (day.users, day.kinds, day.times_ms, day.sigs)
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def admitted(day: plan.DayPlan) -> np.ndarray:
-    return day.users[day.sigs == plan.GOOD_SIG]
+def admitted(day: Arrivals) -> np.ndarray:
+    return day.users[day.sigs == GOOD_SIG]
 
 
 @pytest.mark.parametrize("index", range(len(DAU)))
@@ -48,29 +48,29 @@ def test_the_shares_of_any_number_of_drivers_are_the_whole_plan_once(drivers: in
 
 
 def test_one_user_in_ten_comes_again_the_same_day_and_some_on_a_second_device() -> None:
-    kinds = np.bincount(a_plan().day(3).kinds, minlength=len(plan.KINDS))
+    kinds = np.bincount(a_plan().day(3).kinds, minlength=len(month.KINDS))
 
-    assert kinds[plan.AGAIN] + kinds[plan.SECOND_DEVICE] >= 500
-    assert kinds[plan.SECOND_DEVICE] > 100
+    assert kinds[month.AGAIN] + kinds[month.SECOND_DEVICE] >= 500
+    assert kinds[month.SECOND_DEVICE] > 100
 
 
 def test_some_users_log_in_on_both_sides_of_midnight_and_never_else_on_the_first_day() -> None:
     both = a_plan(daily=(3_000, 3_000))
     first, second = both.day(0), both.day(1)
-    late = set(first.users[first.kinds == plan.BEFORE_MIDNIGHT].tolist())
-    early = set(second.users[second.kinds == plan.AFTER_MIDNIGHT].tolist())
+    late = set(first.users[first.kinds == month.BEFORE_MIDNIGHT].tolist())
+    early = set(second.users[second.kinds == month.AFTER_MIDNIGHT].tolist())
 
     assert late & early
     assert all((first.times_ms[first.users == user] >= DAY_MS - SECOND_MS).all() for user in late & early), (
         "counting the login on the next day would change the first day's DAU"
     )
-    assert (second.times_ms[second.kinds == plan.AFTER_MIDNIGHT] < SECOND_MS).all()
+    assert (second.times_ms[second.kinds == month.AFTER_MIDNIGHT] < SECOND_MS).all()
 
 
 @pytest.mark.parametrize("index", [1, 3, 6])
 def test_who_is_refused_comes_on_no_other_ground_that_day(index: int) -> None:
     day = a_plan().day(index)
-    refused = day.users[day.sigs != plan.GOOD_SIG]
+    refused = day.users[day.sigs != GOOD_SIG]
 
     assert len(refused) >= 6
     assert not set(refused.tolist()) & set(admitted(day).tolist())
@@ -86,25 +86,21 @@ def test_arrivals_are_in_the_order_of_the_day() -> None:
 
 
 def test_a_day_has_at_least_24_steps_its_first_and_last_second_among_them() -> None:
-    assert len(plan.STEPS_MS) >= 24
-    assert plan.STEPS_MS[0] == 0
-    assert DAY_MS - SECOND_MS <= plan.STEPS_MS[-1] < DAY_MS
+    assert len(STEPS_MS) >= 24
+    assert STEPS_MS[0] == 0
+    assert DAY_MS - SECOND_MS <= STEPS_MS[-1] < DAY_MS
 
 
 def test_the_plan_file_states_the_expected_outcome() -> None:
-    dates = month_dates("2026-10")[: len(DAU)]
-
-    content = a_plan().as_json(dates, {})
+    content = a_plan().as_json("dau_spike", {})
 
     assert content["arrivals"] == sum(day["arrivals"] for day in content["days"])
-    assert [day["dau_max"] for day in content["days"]] == list(DAU)
+    assert [day["dau_max"] for day in content["days"]] == [*DAU, *[0] * (31 - len(DAU))]
     assert all(day["arrivals"] == sum(day["codes"].values()) for day in content["days"])
 
 
 def test_a_trial_is_a_race_after_the_first_day_with_anybody() -> None:
-    dates = month_dates("2026-10")[: len(DAU)]
-
-    days = a_plan(dau_max=100).as_json(dates, {})["days"]
+    days = a_plan(app_plan="trial").as_json("dau_spike", {})["days"]
 
     assert [(day["dau_min"], day["dau_max"]) for day in days[:4]] == [(0, 0), (100, 100), (0, 100), (0, 100)]
     assert days[1]["codes"] is None
