@@ -108,6 +108,9 @@ def test_a_killed_server_makes_the_run_invalid_and_loses_nothing_acknowledged(tm
 
     assert code == 2
     assert verdict_of(run)["outcome"] == "invalid"
+    # What was in flight has a row, with an unknown outcome (trap 4.9, 9).
+    (worker,) = document(run, run_files.MANIFEST)["workers"]
+    assert worker["answered"] < worker["issued"] == worker["rows"] == len(ledger_of(run))
     acknowledged = {user for _, user, _, planned, code in ledger_of(run) if code == 0 and planned >= SPIKE_STARTS_MS}
     start = [sys.executable, "-m", "mock_im_server", "--port", "0", "--data-dir", str(run / "server")]
     with subprocess.Popen([*start, "--app", "1400000009:pro:k"], stdout=subprocess.PIPE, text=True) as server:

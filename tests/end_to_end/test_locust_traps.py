@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import psutil
@@ -31,6 +32,7 @@ pytestmark = pytest.mark.slow
 SMALL = ("--peak-dau", "600", "--baseline-dau", "30")
 TWENTIETH_US = 50_000
 DAY_MS = 86_400_000
+STALL_S = 1.0
 
 
 @pytest.mark.parametrize("processes", ["healthy", "distributed"])
@@ -50,6 +52,25 @@ def test_response_time_counts_from_the_planned_instant(healthy: Played) -> None:
 
     assert (frame["sent_us"] >= frame["planned_us"]).all(), "nothing goes before it is planned"
     assert (frame["answered_us"] >= frame["sent_us"]).all()
+
+
+def test_a_stalled_server_is_seen_in_response_times_though_not_in_service_times(tmp_path: Path) -> None:
+    """Trap 4.6: few requests are in flight when a server stalls; those that were due meanwhile wait unseen by Locust."""
+
+    def stall(process: subprocess.Popen[str]) -> None:
+        (server,) = children(process, "mock_im_server")
+        server.suspend()
+        time.sleep(STALL_S)
+        server.resume()
+
+    code, run = disturbed(tmp_path, stall, "--peak-dau", "100000")
+
+    frame = ledger_table(run).select(["planned_us", "sent_us", "answered_us"]).to_pandas()
+    service_is_slow = frame["answered_us"] - frame["sent_us"] > STALL_S * 1e6 / 2
+    response_is_slow = frame["answered_us"] - frame["planned_us"] > STALL_S * 1e6 / 2
+    assert code == 0, "a slow server is no wrong one"
+    assert service_is_slow.mean() < 0.05
+    assert response_is_slow.mean() > 0.1
 
 
 def test_refusals_are_results_and_no_failures(healthy: Played) -> None:
