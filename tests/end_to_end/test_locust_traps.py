@@ -55,7 +55,7 @@ def test_response_time_counts_from_the_planned_instant(healthy: Played) -> None:
 
 
 def test_a_stalled_server_is_seen_in_response_times_though_not_in_service_times(tmp_path: Path) -> None:
-    """Trap 4.6: few requests are in flight when a server stalls; those that were due meanwhile wait unseen by Locust."""
+    """Trap 4.6: few requests are in flight when a server stalls; Locust does not see how long the others wait."""
 
     def stall(process: subprocess.Popen[str]) -> None:
         (server,) = children(process, "mock_im_server")
