@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,6 +93,12 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     )
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        # A name that is broken at one of its hyphens cannot be copied from the help.
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]  # argparse exits with 2, which here means an invalid run
         self.exit(3, f"{self.prog}: {message} (see --help)\n")
@@ -102,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m mock_im_server",
         description="A mock of an instant-messaging cloud (Tencent Cloud IM): it enforces quotas, counts and bills.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
