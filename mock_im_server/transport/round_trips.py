@@ -58,14 +58,15 @@ class DelayedLine(asyncio.Transport):
         self._trips = trips
         self._transport = transport
         self._round_trip_s = round_trip_s
-        self._draw = draw
+        self.draw = draw
+        """Which of the jitters is the next."""
         self._waiting: deque[_Waiting] = deque()
         self._bytes = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """In the step that its round trip leads to, and not before what was written earlier."""
-        self._draw += 1
-        step = self._trips.due_step(self._round_trip_s, self._draw)
+        self.draw += 1
+        step = self._trips.due_step(self._round_trip_s, self.draw)
         self._bytes += len(data)
         if self._waiting and step <= self._waiting[-1].step:
             self._waiting[-1].parts.append(bytes(data))
