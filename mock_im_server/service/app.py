@@ -298,6 +298,16 @@ class App:
             )
         return frames.answer(head, 0, "")
 
+    async def origin_of_frame(self, connection: Connection, head: frames.Head) -> Origin:
+        """Where a frame came from; of a connection that says nothing else first, this is the first row."""
+        if not connection.number:
+            await self._number({connection}, await self.settled_ms())
+        return Origin(connection.number, head.seq, head.platform)
+
+    def user_number(self, head: frames.Head) -> int:
+        """The user for whom a frame speaks, if its ticket holds."""
+        return _user_number(head.tinyid)
+
     def holds_ticket(self, head: frames.Head) -> bool:
         """Whether a frame after login may speak for the user that it names."""
         user = _user_number(head.tinyid)

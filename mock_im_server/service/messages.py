@@ -32,7 +32,7 @@ REMEMBERED_MAX: Final = 100_000
 LIFE_TIME_S: Final = 7 * 24 * 3_600
 """How long the vendor keeps a message for who is offline; 0 tells the SDK that it is not kept at all."""
 
-_NO_SESSION: Final = (0, 0)
+NO_SESSION: Final = (0, 0)
 
 
 class Message(NamedTuple):
@@ -47,7 +47,7 @@ class Message(NamedTuple):
     custom_data: str = ""
     is_online_only: bool = False
     priority: str = "Normal"
-    session: tuple[int, int] = _NO_SESSION
+    session: tuple[int, int] = NO_SESSION
     """User number and instance of the session that it came from: it gets the answer, not the push."""
 
 

@@ -16,6 +16,7 @@ from pyroaring import BitMap
 from mock_im_server.service import App, LoginRequest
 from mock_im_server.transport.doors import Doors
 from mock_im_server.transport.sdk_answers import body_of, needs_identity
+from mock_im_server.transport.user_commands import USER_COMMANDS, Caller, carried_out
 from mock_im_server.wire import codes, frames
 
 FRAME_BYTES_MAX: Final = 64 * 1024
@@ -150,7 +151,13 @@ class Gateway:
                 answers.append((connection, _refused(head, code)))
             elif head.servcmd == frames.LOGIN and not head.a2:
                 logins[app].append(LoginRequest(connection, head))
+            elif head.servcmd in USER_COMMANDS:
+                touched.update(logins)
+                await _login(logins, answers)
+                answers.append((connection, await _carried_out(app, connection, frame)))
+                touched.add(app)
             elif head.servcmd in _IN_ORDER:
+                touched.update(logins)
                 await _login(logins, answers)
                 answer = await (app.resume if head.servcmd == frames.LOGIN else app.logout)(connection, head)
                 answers.append((connection, answer))
@@ -197,6 +204,17 @@ def _send(answers: Sequence[tuple[GatewayConnection, bytes]]) -> None:
         by_connection[connection].append(answer)
     for connection, messages in by_connection.items():
         connection.push(*messages)
+
+
+async def _carried_out(app: App, connection: GatewayConnection, frame: frames.Frame) -> bytes:
+    """What a user asks for that changes or tells more than a session."""
+    head = frame.head
+    if not app.holds_ticket(head):
+        return _refused(head, codes.TICKET_INVALID)
+    number = app.user_number(head)
+    (user_id,) = await app.user_ids([number])
+    origin = await app.origin_of_frame(connection, head)
+    return await carried_out(app, Caller(user_id, number, head.status_instid, origin), frame)
 
 
 def _answered(app: App, head: frames.Head) -> bytes:

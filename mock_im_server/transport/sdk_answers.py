@@ -35,17 +35,6 @@ _SERVICES: Final = frozenset(
 )
 """Whatever else the SDK asks of these gets an empty OK."""
 
-_NOT_IMITATED: Final = frozenset(
-    {
-        "group_open_http_svc.apply_join_group",
-        "group_open_http_svc.create_group",
-        "group_open_http_svc.destroy_group",
-        "group_open_http_svc.send_group_msg",
-        "openim.sendmsg",
-    }
-)
-"""Asked for by the app and not by the SDK itself. An OK would claim a group or a message that nobody counts."""
-
 
 def _nothing(_now_s: int) -> dict[str, Any]:
     return {}
@@ -79,7 +68,6 @@ _BODIES: Final[Mapping[str, type_body]] = {
     "sns.black_list_get": lambda _: {"StartIndex": 0, "CurruentSequence": 0, "BlackListItem": []},
     "recentcontact.page_get": _conversations,
     "recentcontact.get_contact_group": lambda _: {"ContactGroupItem": [], "NextStartIndex": 0},
-    "group_open_http_svc.get_joined_group_list": lambda _: {"TotalCount": 0, "GroupIdList": []},
     "million_group_open_http_svc.get_joined_group_list": lambda _: {"TotalCount": 0, "GroupIdList": []},
     "openim.getmsg": lambda _: {"SyncFlag": 2, "MsgList": [], "Cookie": ""},
     "sns.friend_get": _friends,
@@ -102,6 +90,6 @@ def needs_identity(servcmd: str) -> bool:
 def body_of(servcmd: str) -> type_body | None:
     """What to answer beside the OK; None for a command that this server does not imitate."""
     service, _, _ = servcmd.partition(".")
-    if servcmd in _NOT_IMITATED or service not in _SERVICES:
+    if service not in _SERVICES:
         return None
     return _BODIES.get(servcmd) or _nothing

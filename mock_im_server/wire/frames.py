@@ -91,6 +91,16 @@ def login_answer(head: Head, number: int, instance: int, a2: str, now_s: int) ->
 
 def answer(head: Head, code: int, text: str, body: dict[str, Any] | None = None) -> bytes:
     """An answer with the envelope's three fields and what else the command needs."""
+    envelope = {
+        "ActionStatus": "FAIL" if code else "OK",
+        "ErrorCode": code,
+        "ErrorInfo": text,
+    }
+    return answered(head, envelope | (body or {}))
+
+
+def answered(head: Head, body: object) -> bytes:
+    """An answer whose body has its envelope already."""
     echoed: dict[str, Any] = {
         "ver": "v4",
         "servcmd": head.servcmd,
@@ -100,12 +110,7 @@ def answer(head: Head, code: int, text: str, body: dict[str, Any] | None = None)
     }
     if head.tinyid:
         echoed["tinyid"] = head.tinyid
-    envelope = {
-        "ActionStatus": "FAIL" if code else "OK",
-        "ErrorCode": code,
-        "ErrorInfo": text,
-    }
-    return msgspec.json.encode({"head": echoed, "body": envelope | (body or {})})
+    return msgspec.json.encode({"head": echoed, "body": body})
 
 
 def push(servcmd: str, sdkappid: int, number: int, instance: int, body: dict[str, Any]) -> bytes:

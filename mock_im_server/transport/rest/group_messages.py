@@ -4,8 +4,10 @@ from typing import Final
 
 import msgspec
 
+from mock_im_server.domain.groups import Group
 from mock_im_server.domain.plans import ADMIN
 from mock_im_server.service import App, Message, Origin
+from mock_im_server.service.messages import NO_SESSION
 from mock_im_server.transport.rest.command import Answer, Command, Refused
 from mock_im_server.transport.rest.members import known_group
 from mock_im_server.transport.rest.openim import Element, UInt32, elements, is_too_long
@@ -40,21 +42,27 @@ class Sent(Answer, kw_only=True):
 async def _send(app: App, _origin: Origin, body: Send) -> Answer:
     """Send a message to a group's members."""
     group = known_group(app, body.GroupId)
+    return await sent(app, group, body, await _sender(app, body.From_Account))
+
+
+async def sent(app: App, group: Group, body: Send, sender: str, *, session: tuple[int, int] = NO_SESSION) -> Answer:
+    """Send what a user or the admin says to a group. Raises Refused."""
     if body.Random is None or not body.MsgBody or len(body.To_Account or ()) > RECEIVERS_MAX:
         raise Refused(codes.BAD_PARAMETER)
     parts = elements(body.MsgBody)
     if is_too_long(parts):
         raise Refused(codes.GROUP_MESSAGE_TOO_LONG)
     message = Message(
-        await _sender(app, body.From_Account),
+        sender,
         parts,
         body.Random,
         custom_data=body.CloudCustomData or "",
         is_online_only=bool(body.OnlineOnlyFlag),
         priority=body.MsgPriority if body.MsgPriority in PRIORITIES else "Normal",
+        session=session,
     )
-    sent = await app.messages.to_group(group, message, only_to=body.To_Account or None)
-    return Sent(MsgTime=sent.time_s, MsgSeq=sent.seq, MsgDropReason=sent.drop_reason or msgspec.UNSET)
+    taken = await app.messages.to_group(group, message, only_to=body.To_Account or None)
+    return Sent(MsgTime=taken.time_s, MsgSeq=taken.seq, MsgDropReason=taken.drop_reason or msgspec.UNSET)
 
 
 COMMANDS: Final = (Command("group_open_http_svc/send_group_msg", Send, _send, codes.BAD_PARAMETER, Sent),)

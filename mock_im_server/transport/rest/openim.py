@@ -7,6 +7,7 @@ import msgspec
 
 from mock_im_server.domain.plans import ADMIN
 from mock_im_server.service import App, Message, Origin
+from mock_im_server.service.messages import NO_SESSION
 from mock_im_server.transport.rest.command import Answer, Command, Refused
 from mock_im_server.wire import codes
 from mock_im_server.wire.user_ids import is_user_id
@@ -119,9 +120,14 @@ async def _ask_status(app: App, _origin: Origin, body: AskStatus) -> Answer:
 
 async def _send_one(app: App, _origin: Origin, body: SendOne) -> Answer:
     """Send a message to a user."""
+    return await sent_to_one(app, body)
+
+
+async def sent_to_one(app: App, body: SendOne, *, session: tuple[int, int] = NO_SESSION) -> Answer:
+    """Send what a user or the admin says to a user. Raises Refused."""
     if not is_user_id(body.To_Account):
         raise Refused(codes.MESSAGE_NO_RECEIVER)
-    message = await _message(app, body)
+    message = (await _message(app, body))._replace(session=session)
     if not (await app.accounts.exist([body.To_Account]))[0]:
         raise Refused(codes.MESSAGE_RECEIVER_UNKNOWN)
     sent = await app.messages.to_users([body.To_Account], message, to_own_devices=_shows_own(body))
