@@ -6,18 +6,24 @@ from typing import Final
 
 import duckdb
 
-from analysis import completeness, matching, second_opinion, witnesses
+from analysis import bounds, cap_table, caps, completeness, matching, planned, second_opinion, volumes, witnesses
 from analysis.bills import Bill
+from analysis.bounds import Bounds
+from analysis.cap_table import Cap
+from analysis.caps import Tally
 from analysis.counts import Count, Peak, peak
 from analysis.findings import Finding, invalid
 from analysis.journals import Journal
 from analysis.loading import Run, Terms
+from analysis.matching import Matches
 from analysis.prices import Overage
 from analysis.second_opinion import Charge
+from analysis.volumes import Range
 from analysis.witnesses import Counts, Summary
 
 DIFFERENCES: Final = "comparison"
 COMPLETENESS: Final = "completeness"
+CAPS: Final = "caps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,19 @@ class Audit:
     peak: Peak | None
     bill: Bill | None
     checks: tuple[Check, ...]
+    tallies: tuple[Tally, ...] = ()
+    """Of the quotas that the journal's replay judged."""
+    bounds: tuple[Bounds, ...] = ()
+    """Of the quotas that the ledger alone had to judge."""
+    matches: Matches | None = None
+    """The ledger's rows beside the journal's."""
+
+    @property
+    def caps(self) -> list[Cap]:
+        """Each quota in the form of the report, those at which the run raced first."""
+        raced = frozenset(quota.name for quota in self.run.plan.quotas) if self.run.plan else frozenset()
+        found = [*cap_table.of_tallies(self.tallies, raced), *cap_table.of_bounds(self.bounds, raced)]
+        return sorted(found, key=lambda cap: not cap.is_raced)
 
     @property
     def findings(self) -> list[Finding]:
@@ -58,13 +77,17 @@ def audit(run: Run, progress: Callable[[str], None] = lambda _step: None) -> Aud
     counted = witnesses.counts(run)
     terms = run.terms
     top = peak(counted.ledger.dau, terms.days) if terms else None
-    bill = terms.bill(witnesses.usage(counted.ledger, terms)) if terms else None
+    bill = terms.bill(witnesses.ledger_usage(counted, terms)) if terms else None
     checks = [*_complete(run), *_arithmetic(run, counted, terms)]
     progress("counting with DuckDB")
     checks.append(Check("pandas and DuckDB agree", COMPLETENESS, tuple(_second(run, counted, bill))))
+    matches = None
     if run.journal:
         progress("comparing row by row")
-        checks += _row_by_row(run, run.journal)
+        matches, compared = _row_by_row(run, run.journal)
+        checks += compared
+    progress("replaying the caps")
+    tallies, bounded, capped = _caps(run)
     return Audit(
         run=run,
         terms=terms,
@@ -72,7 +95,10 @@ def audit(run: Run, progress: Callable[[str], None] = lambda _step: None) -> Aud
         summaries=witnesses.summaries(run, counted, terms),
         peak=top,
         bill=bill,
-        checks=tuple(checks),
+        checks=(*checks, *capped),
+        tallies=tallies,
+        bounds=bounded,
+        matches=matches,
     )
 
 
@@ -98,10 +124,17 @@ def _arithmetic(run: Run, counted: Counts, terms: Terms | None) -> list[Check]:
         "statement against our own bill": witnesses.statement(run, counted, terms),
         "statement against the journal": witnesses.journal_statement(run),
     }
+    # Shown where there is something to compare: most runs are about users alone.
+    if any(day.admitted for day in run.plan.days) if run.plan else counted.ledger.others:
+        found |= {
+            "successes by day and verb": planned.admitted(run, counted),
+            "groups by day, and their peak": planned.groups(run, counted),
+            "seconds of calls by tier": planned.calls(run, counted),
+        }
     return [Check(name, DIFFERENCES, tuple(findings)) for name, findings in found.items()]
 
 
-def _row_by_row(run: Run, journal: Journal) -> list[Check]:
+def _row_by_row(run: Run, journal: Journal) -> tuple[Matches, list[Check]]:
     registered = matching.registrations(run.ledger, journal)
     matches = matching.match(run.ledger, journal, registered)
     found = {
@@ -111,7 +144,34 @@ def _row_by_row(run: Run, journal: Journal) -> list[Check]:
         "one number a user": matching.registration(journal, registered),
         "a user counts once a day": matching.counted_days(journal, run.offset_ms),
     }
-    return [Check(name, DIFFERENCES, tuple(findings)) for name, findings in found.items()]
+    return matches, [Check(name, DIFFERENCES, tuple(findings)) for name, findings in found.items()]
+
+
+def _caps(run: Run) -> tuple[tuple[Tally, ...], tuple[Bounds, ...], list[Check]]:
+    """Judge each cap in both directions: by the journal's replay, or without one by what the ledger can know."""
+    if run.terms is None:
+        return (), (), []
+    raced = run.plan.quotas if run.plan else []
+    first_plan = run.plan.app.plan if run.plan else run.terms.plan
+    checks = (
+        [Check("the plan's caps are the vendor's", CAPS, tuple(bounds.planned(raced, first_plan)))] if raced else []
+    )
+    if run.journal is None:
+        bounded = tuple(bounds.audited(run.ledger, first_plan, raced, run.offset_ms))
+        found = bounds.findings(bounded, raced)
+        return (
+            (),
+            bounded,
+            [*checks, Check("caps, as far as a ledger can tell", CAPS, tuple(found))] if found else checks,
+        )
+    tallies = tuple(caps.tallies(run.journal, first_plan, run.offset_ms))
+    judged = {
+        "accounts are made once": caps.registrations(run.journal),
+        "groups are made before they are destroyed": caps.lifetimes(run.journal),
+        "seconds of each call": volumes.call_ends(run.journal),
+        "nothing admitted over a cap, nothing refused below it": caps.findings(run.journal, tallies),
+    }
+    return tallies, (), [*checks, *(Check(name, CAPS, tuple(findings)) for name, findings in judged.items())]
 
 
 def _second(run: Run, counted: Counts, bill: Bill | None) -> list[Finding]:
@@ -121,6 +181,8 @@ def _second(run: Run, counted: Counts, bill: Bill | None) -> list[Finding]:
         if run.journal and counted.journal:
             second = second_opinion.of_journal(database, run.journal.table, run.offset_ms)
             findings += _count_differs("journal", counted.journal, second)
+        if run.terms and counted.ledger.others:
+            findings += _groups_differ(database, run, run.terms, counted)
         for line in bill.overages if bill else ():
             charge = second_opinion.charge(database, line.quantity, Overage(line.free, line.per, line.unit_price))
             if charge != Charge(line.units, line.amount_cents):
@@ -136,6 +198,23 @@ def _count_differs(name: str, first: Count, second: Count) -> list[Finding]:
             ("users", first.dau, second.dau),
             ("answers", first.codes, second.codes),
             ("months", first.monthly_users, second.monthly_users),
+            ("other answers", first.others, second.others),
         )
         if dict(one) != dict(other)
+    ]
+
+
+def _groups_differ(database: duckdb.DuckDBPyConnection, run: Run, terms: Terms, counted: Counts) -> list[Finding]:
+    """Count the peak of groups a second time."""
+    volume = counted.ledger_volume
+    pairs = [("ledger", volume.peak_groups, Range(*second_opinion.ledger_groups(database, terms.days, run.offset_ms)))]
+    if counted.journal_volume:
+        peak = second_opinion.journal_groups(database, terms.days, run.offset_ms)
+        pairs.append(("journal", counted.journal_volume.peak_groups, Range(peak, peak)))
+    return [
+        invalid(
+            "implementations_differ", f"pandas and DuckDB find other peaks of groups in the {name}: {one} and {two}"
+        )
+        for name, one, two in pairs
+        if one != two
     ]

@@ -1,17 +1,33 @@
 """What a witness counts, in the one form in which witnesses are compared."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Distinct users by billing day and by month, and requests by (billing day, code); only what is not zero."""
+    """Distinct users by billing day and by month, and answers; only what is not zero."""
 
     dau: Mapping[int, int]
     codes: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    """Answers to logins and resumes, by (billing day, code)."""
     monthly_users: Mapping[str, int] = field(default_factory=dict)
     """By month like "2026-10"; who comes on several days counts once."""
+    others: Mapping[tuple[int, str, int], int] = field(default_factory=dict)
+    """Answers to all other requests, by (billing day, verb, code); of the ledger alone, for its rows are matched."""
+
+    @property
+    def answers(self) -> dict[tuple[int, int], int]:
+        """Answers to all requests, by (billing day, code)."""
+        total = Counter(self.codes)
+        for (day, _, code), count in self.others.items():
+            total[day, code] += count
+        return dict(total)
+
+    def admitted(self, day: int, verb: str) -> int:
+        """How many requests of a verb, other than logins and resumes, succeeded on a day."""
+        return self.others.get((day, verb, 0), 0)
 
 
 @dataclass(frozen=True, slots=True)

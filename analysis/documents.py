@@ -46,6 +46,16 @@ class PlannedDay(_Document, frozen=True):
     dau_min: int
     dau_max: int
     codes: dict[int, int] | None
+    admitted: dict[str, tuple[int, int]] = {}
+    """The least and the most successes, by verb."""
+
+
+class PlannedQuota(_Document, frozen=True):
+    """A cap at which a run races."""
+
+    name: str
+    limit: int | None
+    refusal: int
 
 
 class Plan(_Document, frozen=True):
@@ -60,6 +70,9 @@ class Plan(_Document, frozen=True):
     arrivals: int
     days: list[PlannedDay]
     options: dict[str, Any] = {}
+    peak_groups: tuple[int, int] | None = None
+    call_seconds: dict[str, int] | None = None
+    quotas: list[PlannedQuota] = []
 
     def __post_init__(self) -> None:
         """Raise ValueError when a month or day is none."""

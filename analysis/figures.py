@@ -13,13 +13,15 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from analysis.billing_days import iso
 from analysis.bills import Bill, Usage, money
+from analysis.cap_series import CapSeries
 from analysis.latencies import Floats, Latencies, Timeline
 from analysis.loading import Terms
 from analysis.prices import Overage
+from analysis.volumes import DayOfGroups
 
 INK: Final = "#1f2a37"
 MUTED: Final = "#66717f"
@@ -135,6 +137,70 @@ def over_time(line: Timeline) -> str:
         _title(below, "answers per second")
         below.set_xlabel("seconds since the run's zero")
         return _svg(figure, "time", "Latency and answers per second over the run's time")
+
+
+def cap_over_time(series: CapSeries, *, narrow: bool) -> str:
+    """Draw how a quota filled against its cap, and below what was admitted and refused meanwhile."""
+    name = f"cap-{series.quota.name.replace('_', '-')}-{'narrow' if narrow else 'wide'}"
+    with _style(name):
+        figure = Figure(figsize=(3.75, 4.0) if narrow else (10.4, 3.9))
+        left, right = (0.13, 0.97) if narrow else (0.048, 0.985)
+        figure.subplots_adjust(left=left, right=right, bottom=0.13, top=0.925, hspace=0.28)
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+        _filling(above, series)
+        edges = [*series.at_s, series.at_s[-1] + series.slice_s]
+        for counts, label, color, hatch in (
+            (series.admitted, "admitted", ACCENT, None),
+            (-series.refused, "refused", SECOND, "////"),
+        ):
+            below.stairs(counts, edges, fill=hatch is None, color=color, hatch=hatch, lw=0.8, label=label)
+        below.axhline(0, color=MUTED, lw=0.8)
+        below.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        below.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: _short(abs(value))))
+        below.legend(loc="best", frameon=False, ncols=2, fontsize=8.5)
+        _title(below, f"requests admitted (up) and refused (down), each {series.slice_s:g} s")
+        below.set_xlabel("seconds since the run's zero")
+        label = f"How {series.quota.words} filled against the cap, and what was admitted and refused"
+        return _svg(figure, name, label)
+
+
+def _filling(axes: Axes, series: CapSeries) -> None:
+    """The places taken: the most in each slice, the fewest as the lower edge of the band; the cap is dashed."""
+    ends = np.append(series.at_s, series.at_s[-1] + series.slice_s)
+    high, low, cap = (np.append(values, values[-1]) for values in (series.high, series.low, series.cap))
+    axes.fill_between(ends, low, high, step="post", color=ACCENT, alpha=0.2, lw=0)
+    most, fewest = ("most taken", "fewest taken") if series.is_proven else ("possibly taken", "taken for certain")
+    axes.step(ends, high, where="post", color=ACCENT, lw=1.4, label=most)
+    axes.step(ends, low, where="post", color=ACCENT, lw=0.8, ls=":", label=fewest)
+    axes.step(ends, cap, where="post", color=INK, lw=1.4, ls="--", label="cap")
+    top = np.nanmax([*high, *cap, 1])
+    axes.set_ylim(0, top * 1.32)
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(_short))
+    axes.legend(loc="upper left", frameon=False, ncols=3, fontsize=8.5, handlelength=2.4, columnspacing=1.2)
+    scope = " of the fullest" if series.quota.is_of_one else ""
+    _title(axes, f"{series.quota.words}{scope}: places taken")
+
+
+def groups_by_day(days: Mapping[int, DayOfGroups], month: range) -> str:
+    """Draw the net count of groups at the end of each day, with what was made and destroyed."""
+    with _style("groups"):
+        figure = Figure(figsize=(10.4, 3.0))
+        figure.subplots_adjust(left=0.048, right=0.985, bottom=0.16, top=0.9)
+        axes = figure.add_subplot()
+        shown = sorted(day for day in days if day in month)
+        made, gone = ([getattr(days[day], name) for day in shown] for name in ("made", "destroyed"))
+        axes.bar(shown, made, width=0.7, color=ACCENT, alpha=0.35, label="made")
+        axes.bar(shown, [-n for n in gone], width=0.7, fill=False, hatch="////", ec=SECOND, lw=0.8, label="destroyed")
+        axes.step([*shown, month.stop], [days[day].left for day in [*shown, shown[-1]]], "o-", where="post",
+                  color=INK, ms=3.5, lw=1.3, label="left at the end of the day")  # fmt: skip
+        axes.axhline(0, color=MUTED, lw=0.8)
+        axes.set_xlim(month.start - 0.8, month.stop - 0.2)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: _short(abs(value))))
+        axes.legend(loc="best", frameon=False, ncols=3, fontsize=8.5)
+        _calendar(axes, month, step=3)
+        _title(axes, "groups by day")
+        return _svg(figure, "groups", "Groups made and destroyed on each day, and how many were left")
 
 
 def _style(name: str) -> AbstractContextManager[None]:

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analysis import chain, schemas
+from analysis import chain, notes, schemas
 from analysis.findings import Finding, invalid
+from analysis.notes import Notes
 from analysis.run_files import JOURNAL_FOLDER, JOURNAL_KINDS
 
 CONNECTED: Final = JOURNAL_KINDS.index("connected")
@@ -23,9 +24,59 @@ LOGIN_REFUSED: Final = JOURNAL_KINDS.index("login_refused")
 RESUMED: Final = JOURNAL_KINDS.index("resumed")
 RESUME_REFUSED: Final = JOURNAL_KINDS.index("resume_refused")
 IMPORTED: Final = JOURNAL_KINDS.index("imported")
+IMPORT_REFUSED: Final = JOURNAL_KINDS.index("import_refused")
 MONTH_CLOSED: Final = JOURNAL_KINDS.index("month_closed")
 CHARGED: Final = JOURNAL_KINDS.index("charged")
+DELETED: Final = JOURNAL_KINDS.index("deleted")
+DELETE_REFUSED: Final = JOURNAL_KINDS.index("delete_refused")
+GROUP_CREATED: Final = JOURNAL_KINDS.index("group_created")
+CREATE_REFUSED: Final = JOURNAL_KINDS.index("create_refused")
+GROUP_DESTROYED: Final = JOURNAL_KINDS.index("group_destroyed")
+DESTROY_REFUSED: Final = JOURNAL_KINDS.index("destroy_refused")
+JOINED: Final = JOURNAL_KINDS.index("joined")
+JOIN_REFUSED: Final = JOURNAL_KINDS.index("join_refused")
+LEFT: Final = JOURNAL_KINDS.index("left")
+GROUP_CHANGED: Final = JOURNAL_KINDS.index("group_changed")
+PLAN_CHANGED: Final = JOURNAL_KINDS.index("plan_changed")
+TRIAL_OPENED: Final = JOURNAL_KINDS.index("trial_opened")
+TRIAL_REFUSED: Final = JOURNAL_KINDS.index("trial_refused")
+CALL_STARTED: Final = JOURNAL_KINDS.index("call_started")
+CALL_REFUSED: Final = JOURNAL_KINDS.index("call_refused")
+CALL_ENDED: Final = JOURNAL_KINDS.index("call_ended")
+CALL_CHANGED: Final = JOURNAL_KINDS.index("call_changed")
+APP_OPENED: Final = JOURNAL_KINDS.index("app_opened")
 
+VERBS: Final[Mapping[int, tuple[str, ...]]] = {
+    LOGGED_IN: ("login",),
+    LOGIN_REFUSED: ("login",),
+    RESUMED: ("resume",),
+    RESUME_REFUSED: ("resume",),
+    IMPORTED: ("import",),
+    IMPORT_REFUSED: ("import",),
+    DELETED: ("delete",),
+    DELETE_REFUSED: ("delete",),
+    GROUP_CREATED: ("create_group",),
+    CREATE_REFUSED: ("create_group",),
+    GROUP_DESTROYED: ("destroy_group",),
+    DESTROY_REFUSED: ("destroy_group",),
+    JOINED: ("join_group",),
+    JOIN_REFUSED: ("join_group",),
+    LEFT: ("quit_group",),
+    TRIAL_OPENED: ("open_call_trial",),
+    TRIAL_REFUSED: ("open_call_trial",),
+    CALL_STARTED: ("start_call",),
+    CALL_REFUSED: ("start_call", "end_call"),
+    CALL_ENDED: ("end_call",),
+}
+"""What a ledger's row may have asked for, by the kind of the journal's row that answers it."""
+REFUSALS: Final = (
+    LOGIN_REFUSED, RESUME_REFUSED, IMPORT_REFUSED, DELETE_REFUSED, CREATE_REFUSED, DESTROY_REFUSED, JOIN_REFUSED,
+    TRIAL_REFUSED, CALL_REFUSED,
+)  # fmt: skip
+PREPARATIONS: Final = (IMPORTED, IMPORT_REFUSED, DELETED, DELETE_REFUSED, TRIAL_OPENED, TRIAL_REFUSED)
+"""Kinds that a run may cause without a row in its ledger, by calls that carry no request id."""
+
+_NOTED: Final = (*range(GROUP_CREATED, GROUP_CHANGED + 1), CALL_STARTED, CALL_REFUSED, CALL_ENDED, CALL_CHANGED)
 NOT_COUNTED: Final = -1
 _NUMBERS: Final = (
     "seq", "time_ms", "kind", "user", "connection", "request_seq", "counted_day", "code",
@@ -43,13 +94,26 @@ class Journal:
 
     @cached_property
     def requests(self) -> pd.DataFrame:
+        """The rows that answer a request which a ledger must know."""
+        kind = self.frame["kind"]
+        prepared = kind.isin(PREPARATIONS) & (self.frame["connection"] == 0)
+        return self.frame[kind.isin(tuple(VERBS)) & ~prepared]
+
+    @cached_property
+    def sessions(self) -> pd.DataFrame:
         """The rows that answer a login or a resume."""
         return self.frame[self.frame["kind"].between(LOGGED_IN, RESUME_REFUSED)]
 
     @cached_property
     def logins(self) -> pd.DataFrame:
         """The admitted logins: their time and user."""
-        return self.requests.loc[self.requests["kind"] == LOGGED_IN, ["time_ms", "user"]]
+        return self.sessions.loc[self.sessions["kind"] == LOGGED_IN, ["time_ms", "user"]]
+
+    @cached_property
+    def notes(self) -> Notes:
+        """What the texts say of groups and calls."""
+        wanted = self.frame["kind"].isin(_NOTED).to_numpy()
+        return notes.read(np.flatnonzero(wanted), self.table["text"].filter(pa.array(wanted)))
 
     def strings(self, column: str, *kinds: int) -> tuple[NDArray[np.int64], pa.Array]:
         """Return positions in the frame, and strings, of the rows of some kinds that have one."""
@@ -57,7 +121,7 @@ class Journal:
         wanted &= pc.is_valid(self.table[column]).to_numpy()
         return np.flatnonzero(wanted), self.table[column].filter(pa.array(wanted)).combine_chunks()
 
-    def notes(self, kind: int) -> list[Mapping[str, Any]]:
+    def documents(self, kind: int) -> list[Mapping[str, Any]]:
         """Return the JSON texts of a kind; what is no JSON object is left out and so proves nothing."""
         _, texts = self.strings("text", kind)
         return [note for text in texts.to_pylist() if (note := _json_object(text))]

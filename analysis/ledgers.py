@@ -14,6 +14,7 @@ from analysis.findings import Finding, invalid, rows
 from analysis.run_files import LEDGER_FOLDER, LEDGER_SCHEMA
 
 _OUTCOME: Final = ("sent_us", "answered_us", "app_before_ms", "app_after_ms", "code")
+_NOTHING: Final = -1
 _NAMES: Final = ("verb", "kind", "platform", "country", "access_point")
 
 
@@ -21,13 +22,15 @@ _NAMES: Final = ("verb", "kind", "platform", "country", "access_point")
 class Ledger:
     """All rows as an Arrow table, and as pandas frames: the answered ones and the others.
 
-    In the frames `user` and `connection` are numbers: indices into `user_ids` and `connection_ids`.
+    In the frames `user`, `group` and `connection` are numbers: indices into `user_ids`, `group_ids` (-1 for none) and
+    `connection_ids`.
     """
 
     table: pa.Table
     answered: pd.DataFrame
     open: pd.DataFrame
     user_ids: pa.Array
+    group_ids: pa.Array
     connection_ids: pa.Array
     findings: tuple[Finding, ...]
     rows_of: dict[str, int]
@@ -41,7 +44,7 @@ def read(folder: Path) -> Ledger:
     tables = {path.name: _stream(path, findings) for path in paths}
     table = pa.concat_tables([LEDGER_SCHEMA.empty_table(), *tables.values()])
     table = _without_forbidden_nulls(table, findings)
-    names = [_encoded(table[column]) for column in ("user_id", "connection")]
+    names = [_encoded(table[column]) for column in ("user_id", "group_id", "connection")]
     whole = _complete(table, findings)
     frame = _frame(table, names)
     if pc.all(whole).as_py() is False:
@@ -59,7 +62,8 @@ def read(folder: Path) -> Ledger:
         answered=answered,
         open=unanswered,
         user_ids=names[0].dictionary,
-        connection_ids=names[1].dictionary,
+        group_ids=names[1].dictionary,
+        connection_ids=names[2].dictionary,
         findings=(*findings, *broken),
         rows_of={name: part.num_rows for name, part in tables.items()},
     )
@@ -118,8 +122,8 @@ def _frame(table: pa.Table, names: Sequence[pa.DictionaryArray]) -> pd.DataFrame
     numbers = [field.name for field in LEDGER_SCHEMA if pa.types.is_integer(field.type)]
     frame: pd.DataFrame
     frame = table.select([*numbers, *_NAMES]).unify_dictionaries().to_pandas(split_blocks=True)
-    for column, encoded in zip(("user", "connection"), names, strict=True):
-        frame[column] = encoded.indices.to_numpy()
+    for column, encoded in zip(("user", "group", "connection"), names, strict=True):
+        frame[column] = encoded.indices.fill_null(_NOTHING).to_numpy(zero_copy_only=False)
     return frame
 
 

@@ -1,18 +1,19 @@
 """A run's directory, read as far as it can be read: what is broken becomes a finding, never an exception."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from analysis import documents, journals, ledgers, run_files
-from analysis.billing_days import month_days
+from analysis.billing_days import month_days, start_ms
 from analysis.bills import Bill, Usage, bill
 from analysis.documents import Document, DocumentError, Manifest, Plan, Readings, Statement
-from analysis.findings import Finding, invalid
-from analysis.journals import Journal
+from analysis.findings import Finding, error, invalid, listed
+from analysis.journals import APP_OPENED, PLAN_CHANGED, Journal
 from analysis.ledgers import Ledger
+from analysis.plans import plans
 from analysis.prices import PriceBook, price_books
 
 FORMATS = (run_files.FORMAT,)
@@ -79,6 +80,8 @@ def load(folder: Path) -> Run:
     journal = journals.read(folder) if has_journal else None
     ledger = ledgers.read(folder)
     terms = _terms(plan, statement, findings)
+    if terms and journal:
+        terms = _after_changes(terms, journal, findings)
     return Run(
         folder=folder,
         plan=plan,
@@ -133,3 +136,22 @@ def _terms(plan: Plan | None, statement: Statement | None, findings: list[Findin
         findings.append(invalid("plan_unknown", text))
         return None
     return Terms(month, name, books[book], plan.readings if plan else Readings())
+
+
+def _after_changes(terms: Terms, journal: Journal, findings: list[Finding]) -> Terms:
+    """A month is billed by the plan that the app has at its end."""
+    opened = journal.documents(APP_OPENED)[:1]
+    if opened and opened[0].get("plan", terms.plan) != terms.plan:
+        text = f"the app was opened with the plan {opened[0]['plan']!r}, the run was meant for {terms.plan!r}"
+        findings.append(error("plan_differs", text))
+    end_ms = start_ms(terms.days.stop, terms.readings.billing_offset_ms)
+    at, _ = journal.strings("text", PLAN_CHANGED)
+    times = journal.frame["time_ms"].to_numpy()[at]
+    names = [str(note.get("plan")) for note in journal.documents(PLAN_CHANGED)]
+    unknown = sorted({name for name in names if name not in plans().limits})
+    if unknown:
+        findings.append(
+            invalid("plan_unknown", f"the journal changes to a plan that is unknown here: {listed(unknown)}")
+        )
+    before = [name for name, time_ms in zip(names, times, strict=False) if time_ms < end_ms]
+    return replace(terms, plan=before[-1]) if before and before[-1] in terms.book.plan_fee else terms

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analysis import journals, recount
+from analysis import journals, recount, silence
 from analysis.billing_days import iso
 from analysis.findings import Finding, error, rows
-from analysis.journals import CONNECTED, IMPORTED, LOGGED_IN, LOGIN_REFUSED, RESUMED, Journal
+from analysis.journals import CONNECTED, IMPORTED, LOGGED_IN, REFUSALS, VERBS, Journal
 from analysis.ledgers import Ledger
 from analysis.schemas import REQUEST_SEQ_BITS
 
@@ -24,6 +24,10 @@ _STRANGER: Final = -2
 """A UserID that the ledger does not know."""
 _INSTANCE_ID_LENGTH: Final = 32
 _COMPARED: Final = ("seq", "time_ms", "kind", "code")
+_OF_USER: Final = (
+    LOGGED_IN, journals.RESUMED, IMPORTED, journals.DELETED, journals.GROUP_CREATED, journals.JOINED, journals.LEFT,
+)  # fmt: skip
+"""Kinds whose `user` is the one that the ledger names."""
 
 Ints = NDArray[np.int64]
 
@@ -39,11 +43,15 @@ class Registrations:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Answered ledger rows beside their journal rows (same length and order), and what has no partner."""
+    """Answered ledger rows beside their journal rows (same length and order), and what has no partner.
+
+    `silent` answers changed nothing, so that no row is due for them.
+    """
 
     ledger: pd.DataFrame
     journal: pd.DataFrame
     only_ledger: int
+    silent: int
     only_journal: pd.DataFrame
     repeated: int
 
@@ -57,7 +65,7 @@ def registrations(ledger: Ledger, journal: Journal) -> Registrations:
 def match(ledger: Ledger, journal: Journal, registered: Registrations) -> Matches:
     """Join the two by request id; rows beyond the first of an id are counted, not joined."""
     requests = journal.requests[list(_COMPARED)]
-    requests = requests.assign(name=_names(ledger, journal, registered))
+    requests = requests.assign(name=_names(ledger, journal, registered), group=_groups(ledger, journal))
     journal_ids = pd.Index(_ids(_connections(ledger, journal), journal.requests["request_seq"]))
     answered_ids = pd.Index(_ids(ledger.answered["connection"], ledger.answered["request_seq"]))
     open_ids = _ids(ledger.open["connection"], ledger.open["request_seq"])
@@ -71,10 +79,15 @@ def match(ledger: Ledger, journal: Journal, registered: Registrations) -> Matche
     unclaimed = np.ones(len(requests), bool)
     unclaimed[at[found]] = False
     unclaimed &= ~journal_ids.isin(open_ids)
+    matched = ledger.answered if found.all() else ledger.answered[found]
+    partners = requests.take(at[found])
+    alone = ledger.answered[~found]
+    silent = silence.explained(alone, matched, partners, _prepared(journal, registered))
     return Matches(
-        ledger=ledger.answered if found.all() else ledger.answered[found],
-        journal=requests.take(at[found]),
-        only_ledger=int(np.count_nonzero(~found)),
+        ledger=matched,
+        journal=partners,
+        only_ledger=len(alone) - silent,
+        silent=silent,
         only_journal=requests[unclaimed],
         repeated=repeated,
     )
@@ -97,22 +110,23 @@ def pairs(matches: Matches) -> list[Finding]:
 
 
 def contents(matches: Matches) -> list[Finding]:
-    """Check user, verb, code and time of each pair."""
+    """Check user, group, verb, code and time of each pair."""
     ledger = matches.ledger
     journal = matches.journal.set_axis(ledger.index)
-    is_login = journal["kind"].isin([LOGGED_IN, LOGIN_REFUSED])
     before, after = ledger["app_before_ms"], ledger["app_after_ms"]
     wrong = {
         "user_differs": (journal["name"] != ledger["user"]) & (journal["name"] != _NOBODY),
-        "verb_differs": is_login != (ledger["verb"] == "login"),
+        "group_differs": (journal["group"] != ledger["group"]) & (journal["group"] != _NOBODY),
+        "verb_differs": _verb_differs(journal["kind"], ledger["verb"]),
         "code_differs": journal["code"] != ledger["code"],
         "time_differs": (journal["time_ms"] < before) | (journal["time_ms"] > after),
         # A refusal with code 0, or an admission with another, would count one way and read the other.
-        "kind_contradicts_code": (journal["code"] == 0) != journal["kind"].isin([LOGGED_IN, RESUMED]),
+        "kind_contradicts_code": (journal["code"] == 0) == journal["kind"].isin(REFUSALS),
     }
     texts = {
         "user_differs": "name another user in the journal than in the ledger",
-        "verb_differs": "are a login on one side and a resume on the other",
+        "group_differs": "name another group or call in the journal than in the ledger",
+        "verb_differs": "are of another kind in the journal than what the ledger asked for",
         "code_differs": "have another code in the journal than in the ledger",
         "time_differs": "happened, says the journal, at a time outside what the client knew of the app's clock",
         "kind_contradicts_code": "of the journal are of a kind that contradicts their code",
@@ -146,13 +160,14 @@ def registration(journal: Journal, registered: Registrations) -> list[Finding]:
     """Check that a number belongs to one UserID and a UserID to one number, and that every login has a number."""
     findings = []
     numbers = pd.Index(registered.number)
-    # UserIDs that the ledger knows are told apart by their number there, which is a tenth of the work.
-    strangers = registered.user_id.filter(pa.array(registered.name == _STRANGER))
-    names = registered.name[registered.name != _STRANGER]
-    ids_repeated = _repeated(names) + len(strangers) - len(strangers.unique())
+    # A deleted UserID that comes again keeps its number: the same pair twice is no contradiction.
+    names = registered.name.copy()
+    strangers = registered.user_id.filter(pa.array(names == _STRANGER)).dictionary_encode()
+    names[names == _STRANGER] = _STRANGER - 1 - strangers.indices.to_numpy(zero_copy_only=False)
+    known = pd.DataFrame({"number": registered.number, "name": names}).drop_duplicates()
     for code, repeated, what in (
-        ("user_number_repeated", _repeated(registered.number), "user numbers have more than one UserID"),
-        ("user_id_repeated", ids_repeated, "UserIDs have more than one user number"),
+        ("user_number_repeated", int(known["number"].duplicated().sum()), "user numbers have more than one UserID"),
+        ("user_id_repeated", int(known["name"].duplicated().sum()), "UserIDs have more than one user number"),
     ):
         if repeated:
             findings.append(error(code, f"{repeated:,} {what}"))
@@ -197,14 +212,34 @@ def _names(ledger: Ledger, journal: Journal, registered: Registrations) -> pd.Se
     """Tell each request's user as the ledger numbers users: by the row's own UserID, or by its registration."""
     users = journal.requests["user"]
     names = _translated(users, registered.number, registered.name)
-    names[users == 0] = _NOBODY
-    at, user_ids = journal.strings("user_id", LOGIN_REFUSED)
-    names[journal.frame.index[at]] = _positions(user_ids, ledger.user_ids)
+    names[(users == 0) | ~journal.requests["kind"].isin(_OF_USER)] = _NOBODY
+    at, user_ids = journal.strings("user_id", *REFUSALS)
+    asked = journal.frame.index[at].intersection(names.index)
+    positions = pd.Series(_positions(user_ids, ledger.user_ids), index=journal.frame.index[at])
+    names[asked] = positions[asked]
     return names
 
 
-def _repeated(values: Ints) -> int:
-    return len(values) - len(pd.unique(values))
+def _groups(ledger: Ledger, journal: Journal) -> pd.Series:
+    """Tell the group or call of each request as the ledger numbers them; nobody's where the row is about none."""
+    notes = journal.notes
+    known = np.append(_positions(notes.names, ledger.group_ids), _NOBODY)
+    groups = np.full(len(journal.frame), _NOBODY)
+    groups[notes.at] = known[notes.name]
+    return pd.Series(groups[journal.requests.index], index=journal.requests.index)
+
+
+def _prepared(journal: Journal, registered: Registrations) -> Ints:
+    """Name the users whose accounts were made by calls without a request id, as the ledger numbers users."""
+    at, _ = journal.strings("user_id", LOGGED_IN, IMPORTED)
+    return np.asarray(registered.name[journal.frame["connection"].to_numpy()[at] == 0])
+
+
+def _verb_differs(kind: pd.Series, verb: pd.Series) -> pd.Series:
+    differs = pd.Series(data=True, index=kind.index)
+    for one in kind.unique():
+        differs &= (kind != one) | ~verb.isin(VERBS[one])
+    return differs
 
 
 def _positions(strings: pa.Array, known: pa.Array) -> Ints:

@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis import latencies
 from analysis.billing_days import iso
+from analysis.cap_table import Cap
 from analysis.completeness import PeakInterval
 from analysis.headroom import Headroom
 from analysis.latencies import Floats, Latencies, quantile
@@ -68,6 +69,10 @@ def _narrowed(name: str, samples: Samples, selection: Selection) -> Selection:
 
 def _of_audit(meaning: str, value: Callable[[Samples], Value | None]) -> Metric:
     return Metric(meaning, lambda samples, _: value(samples))
+
+
+def _of_caps(meaning: str, value: Callable[[Cap], int]) -> Metric:
+    return _of_audit(meaning, lambda samples: sum(value(cap) for cap in samples.audit.caps) if samples.audit else None)
 
 
 def _growing(meaning: str, value: Callable[[Samples], Value | None]) -> Metric:
@@ -187,6 +192,12 @@ METRICS: Final[Mapping[str, Metric]] = {
     "headroom.groups_filled": _of_audit(
         "used part of the groups' last unit, or of the free quota", _line("groups", lambda room: room.filled)
     ),
+    "groups.peak": _of_audit(
+        "the month's peak of groups", lambda samples: samples.audit.counts.peak_groups if samples.audit else None
+    ),
+    "caps.over": _of_caps("requests admitted over a cap", lambda cap: cap.over),
+    "caps.refused_below": _of_caps("requests refused although a place was free", lambda cap: cap.below),
+    "caps.refused": _of_caps("requests refused by a cap", lambda cap: cap.refused),
     "ledger.rows": _growing("requests in the ledgers", lambda samples: samples.run.ledger.table.num_rows),
     "ledger.rows_missing": _of_audit("planned requests without a row", _rows_missing),
     "ledger.unknown_outcomes": _growing("requests without an answer", lambda samples: len(samples.run.ledger.open)),

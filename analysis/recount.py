@@ -4,11 +4,15 @@ The rule (purchase FAQ, 1047/34421): a user counts on a day on which a login of 
 resumed sessions and REST calls do not count.
 """
 
+from typing import Final
+
 import pandas as pd
 
 from analysis.billing_days import day_of, iso
 from analysis.counts import Count
 from analysis.journals import Journal
+
+SESSION_VERBS: Final = ("login", "resume")
 
 
 def of_ledger(answered: pd.DataFrame, offset_ms: int, *, resumes_count: bool = False) -> Count:
@@ -18,12 +22,19 @@ def of_ledger(answered: pd.DataFrame, offset_ms: int, *, resumes_count: bool = F
     if not resumes_count:
         admitted &= answered["verb"] == "login"
     days, users = day[admitted], answered.loc[admitted, "user"]
-    return Count(distinct(days, users), _sizes(day, answered["code"]), monthly(days, users))
+    sessions = answered["verb"].isin(SESSION_VERBS)
+    if sessions.all():
+        codes, others = _sizes(day, answered["code"]), {}
+    else:
+        rest = answered[~sessions]
+        codes = _sizes(day[sessions], answered.loc[sessions, "code"])
+        others = _sizes_by_verb(day[~sessions], rest["verb"], rest["code"])
+    return Count(distinct(days, users), codes, monthly(days, users), others)
 
 
 def of_journal(journal: Journal, offset_ms: int) -> Count:
     """Count what the server did, on the day of each row's time; what the server counted is not looked at."""
-    logins, requests = journal.logins, journal.requests
+    logins, requests = journal.logins, journal.sessions
     days = day_of(logins["time_ms"], offset_ms)
     return Count(
         distinct(days, logins["user"]),
@@ -59,4 +70,10 @@ def _keys(day: "pd.Series[int]", user: "pd.Series[int]") -> "pd.Series[int]":
 
 def _sizes(day: pd.Series, code: pd.Series) -> dict[tuple[int, int], int]:
     sizes = pd.DataFrame({"day": day, "code": code}).value_counts().sort_index()
+    return dict(zip(sizes.index.tolist(), sizes.tolist(), strict=True))
+
+
+def _sizes_by_verb(day: pd.Series, verb: pd.Series, code: pd.Series) -> dict[tuple[int, str, int], int]:
+    columns = {"day": day, "verb": verb.astype(str), "code": code}
+    sizes = pd.DataFrame(columns).value_counts().sort_index()
     return dict(zip(sizes.index.tolist(), sizes.tolist(), strict=True))

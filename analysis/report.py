@@ -9,15 +9,19 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
-from analysis import figures, latencies, run_files
-from analysis.audit import COMPLETENESS, DIFFERENCES, Audit
+from analysis import cap_series, figures, latencies, run_files
+from analysis.audit import CAPS, COMPLETENESS, DIFFERENCES, Audit
 from analysis.billing_days import iso
-from analysis.bills import ABSENT, money, price
+from analysis.bills import ABSENT, Bill, Line, money, price
+from analysis.headlines import headlines
 from analysis.latencies import Latencies, quantile
 from analysis.other_readings import Alternative, alternatives
-from analysis.verdict import Verdict, headline
+from analysis.plans import plans
+from analysis.verdict import Verdict
+from analysis.volumes import DayOfGroups
 from analysis.witnesses import WITNESSES
 
+CAP_PLOTS_MAX: Final = 3
 SLICES: Final = 120
 """Of the run's time in the plot of latency over time."""
 
@@ -55,15 +59,24 @@ def page(verdict: Verdict) -> str:
         bill=audit.bill,
         mark=_MARKS[verdict.outcome],
         title=_TITLES[verdict.outcome],
-        headline=headline(audit),
+        headlines=headlines(audit),
         witnesses=[(name, audit.summaries[name]) for name in WITNESSES],
+        has_users=_has_users(audit),
         steps=waterfall(audit),
         other=_other(audit),
         latency=_table(times),
         plots=_plots(audit, times),
+        cap_plots=_cap_plots(audit),
+        cap_sources=plans().sources if audit.caps else (),
+        group_days=_group_days(audit),
         groups=[
-            ("Is everything there?", [c for c in audit.checks if c.group == COMPLETENESS]),
-            ("Do the witnesses agree?", [c for c in audit.checks if c.group == DIFFERENCES]),
+            (title, checks)
+            for title, group in (
+                ("Is everything there?", COMPLETENESS),
+                ("Do the witnesses agree?", DIFFERENCES),
+                ("Did the caps hold, both ways?", CAPS),
+            )
+            if (checks := [check for check in audit.checks if check.group == group])
         ],
         settings=_settings(audit),
     )
@@ -73,6 +86,8 @@ def waterfall(audit: Audit) -> list[Step]:
     """Lead from the rows of the ledger to the cents of the bill, one reduction a step."""
     if not (audit.terms and audit.peak and audit.bill):
         return []
+    if not _has_users(audit):
+        return _volume_steps(audit, audit.bill)
     ledger, days = audit.run.ledger, audit.terms.days
     in_month = [(key, n) for key, n in audit.counts.ledger.codes.items() if key[0] in days]
     rows = ledger.table.num_rows
@@ -80,9 +95,10 @@ def waterfall(audit: Audit) -> list[Step]:
     admitted = sum(n for (_, code), n in in_month if code == 0)
     distinct = sum(n for day, n in audit.counts.ledger.dau.items() if day in days)
     top = audit.peak
+    answered = "logins answered in the month" if audit.counts.ledger.others else "answered in the month"
     counts = [
         ("requests in the ledgers", rows, "every planned request, answered or not"),
-        ("answered in the month", valid, "the outcome is known, the day is one of the month's"),
+        (answered, valid, "the outcome is known, the day is one of the month's"),
         ("successful", admitted, f"{valid - admitted:,} refused"),
         ("distinct users a day, all days", distinct, "a user counts once a day, however often and on how many devices"),
         ("on the peak day", top.dau, iso(top.day) if top.day is not None else "nobody logged in"),
@@ -103,14 +119,54 @@ def waterfall(audit: Audit) -> list[Step]:
     ]
 
 
+def _volume_steps(audit: Audit, bill: Bill) -> list[Step]:
+    """Lead to the lines of groups and calls, where nobody logged in."""
+    rows = max(1, audit.run.ledger.table.num_rows)
+    counts = [("requests in the ledgers", rows, "every planned request, answered or not")]
+    if days := dict(_group_days(audit)):
+        counts.append(("groups made", sum(day.made for day in days.values()), "refused creations are none"))
+        counts.append(("destroyed", sum(day.destroyed for day in days.values()), "they count no more"))
+    steps = [Step(what, f"{n:,}", note, n / rows) for what, n, note in counts]
+    if (groups := bill.line("groups")) and groups.quantity:
+        excess = max(0, groups.quantity - groups.free)
+        steps += [
+            Step("groups at the peak", f"{groups.quantity:,}", "net, at any instant of the month", None),
+            Step("above the free ones", f"{excess:,}", f"{groups.free:,} are free", None),
+        ]
+    lines = [line for line in bill.lines if line.quantity and line.item != "plan"]
+    return steps + [
+        Step(
+            item(line, ""),
+            money(line.amount_cents),
+            f"{line.units:,} at {price(line.unit_price)} {bill.currency}",
+            None,
+        )
+        for line in lines
+    ]
+
+
+def item(line: Line, plan: str) -> str:
+    """Name a line for people."""
+    names = {"plan": f"plan fee, {plan}", "dau": "DAU overage", "mau": "MAU overage", "groups": "groups overage"}
+    return names.get(line.item, line.item.replace("call_", "call minutes, ").replace("full_hd", "Full HD"))
+
+
+def _has_users(audit: Audit) -> bool:
+    """Whether a run is about users: somebody logged in, or nothing else was asked for."""
+    return any(audit.counts.ledger.dau.values()) or not audit.counts.ledger.others
+
+
 def _other(audit: Audit) -> list[Alternative]:
-    return alternatives(audit.run, audit.terms, audit.counts.ledger) if audit.terms else []
+    return alternatives(audit.run, audit.terms, audit.counts) if audit.terms else []
 
 
 def _plots(audit: Audit, times: Latencies) -> dict[str, Markup | None]:
     plots: dict[str, Markup | None]
-    plots = dict.fromkeys(("wide", "narrow", "percentiles", "over_time"))
-    if audit.terms and audit.bill:
+    plots = dict.fromkeys(("wide", "narrow", "percentiles", "over_time", "groups"))
+    days = dict(_group_days(audit))
+    if audit.terms and len(days) > 1:
+        plots["groups"] = _inline(figures.groups_by_day(days, audit.terms.days))
+    if audit.terms and audit.bill and _has_users(audit):
         for width in ("wide", "narrow"):
             svg = figures.dau_by_day(audit.counts.ledger.dau, audit.terms, audit.bill, narrow=width == "narrow")
             plots[width] = _inline(svg)
@@ -119,6 +175,19 @@ def _plots(audit: Audit, times: Latencies) -> dict[str, Markup | None]:
         plots["percentiles"] = _inline(figures.percentiles(times))
         plots["over_time"] = _inline(figures.over_time(line))
     return plots
+
+
+def _cap_plots(audit: Audit) -> list[tuple[Markup, Markup]]:
+    """Each wide and narrow."""
+    return [
+        (_inline(figures.cap_over_time(one, narrow=False)), _inline(figures.cap_over_time(one, narrow=True)))
+        for one in cap_series.of_audit(audit)[:CAP_PLOTS_MAX]
+    ]
+
+
+def _group_days(audit: Audit) -> list[tuple[int, DayOfGroups]]:
+    volume = audit.counts.journal_volume or audit.counts.ledger_volume
+    return sorted(volume.groups_by_day.items())
 
 
 def _inline(svg: str) -> Markup:
@@ -168,5 +237,5 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"money": money, "price": price, "iso": iso, "count": lambda n: f"{n:,}"}
+    environment.filters |= {"money": money, "price": price, "iso": iso, "item": item, "count": lambda n: f"{n:,}"}
     return environment.get_template("report_page.html")

@@ -17,6 +17,10 @@ REQUEST_SEQ_BITS: Final = 32
 """A frame's `seq` fits in these, so that a request's id fits in 64 bits beside its connection."""
 NUMBER_MAX: Final = 2**27
 """Of users and of connections: tables by number take 8 bytes each."""
+VERBS: Final = (
+    "login", "resume", "import", "delete", "create_group", "destroy_group", "join_group", "quit_group",
+    "open_call_trial", "start_call", "end_call",
+)  # fmt: skip
 DAY_MAX: Final = 47_482
 """2100-01-01 as a billing day."""
 
@@ -42,7 +46,7 @@ LEDGER: Final = pandera.DataFrameSchema(
     checks=[
         pandera.Check(lambda frame: frame["answered_us"] >= frame["sent_us"], name="answered_after_sent"),
         pandera.Check(lambda frame: frame["app_after_ms"] >= frame["app_before_ms"], name="app_clock_forward"),
-        pandera.Check(lambda frame: frame["verb"].cat.categories.isin(["login", "resume"]).all(), name="verb_known"),
+        pandera.Check(lambda frame: frame["verb"].cat.categories.isin(VERBS).all(), name="verb_known"),
     ],
 )
 """The answered rows."""

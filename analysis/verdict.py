@@ -1,7 +1,7 @@
 """The verdict: outcome, figures and findings, for people, for scripts and for a CI."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -11,10 +11,12 @@ from junitparser import Failure, JUnitXml, TestCase, TestSuite
 from analysis import run_files
 from analysis.audit import Audit
 from analysis.billing_days import iso
-from analysis.bills import ABSENT, TIMES, money, price
+from analysis.bills import ABSENT, money
+from analysis.cap_table import Cap
 from analysis.findings import Finding
 from analysis.gates import Result
-from analysis.witnesses import WITNESSES
+from analysis.headlines import headlines
+from analysis.witnesses import WITNESSES, Summary
 
 Outcome = Literal["passed", "failed", "invalid"]
 
@@ -62,7 +64,9 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "total_cents": bill.total_cents if bill else None,
         "currency": bill.currency if bill else None,
         "charged_on": iso(terms.charge_day) if terms else None,
+        "peak_groups": audit.counts.peak_groups if terms else None,
         "lines": [asdict(line) for line in bill.lines] if bill else [],
+        "caps": [_cap(cap) for cap in audit.caps],
         "witnesses": {name: asdict(stated) if (stated := audit.summaries[name]) else None for name in WITNESSES},
         "findings": [asdict(finding) for finding in verdict.findings],
         "gates": [
@@ -78,21 +82,18 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def headline(audit: Audit) -> str:
-    """Say what the month costs, in one line."""
-    if not (audit.terms and audit.peak and audit.bill):
-        return "no plan and no statement: nothing to bill by"
-    top, bill = audit.peak, audit.bill
-    on = f" on {iso(top.day)}" if top.day is not None else ""
-    peak = f"peak DAU {top.dau:,}{on}"
-    charged = f"charged {iso(audit.terms.charge_day)}"
-    if users := bill.line("mau"):
-        units = f"{users.units:,} {TIMES} {price(users.unit_price)} = {money(users.amount_cents)} {bill.currency}"
-        return f"{users.quantity:,} users in the month, {peak} · {units}, {charged}"
-    if bill.dau is None:
-        return f"{peak} · {audit.terms.plan} has no overage, {money(bill.total_cents)} {bill.currency}"
-    units = f"{bill.dau_units} unit{'' if bill.dau_units == 1 else 's'}"
-    return f"{peak} · {units} {TIMES} {price(bill.dau.unit_price)} = {money(bill.dau_cents)} {bill.currency}, {charged}"
+def _cap(cap: Cap) -> dict[str, Any]:
+    return {
+        "name": cap.quota.name,
+        "limit": cap.limit,
+        "reached": cap.reached,
+        "admitted": cap.admitted,
+        "refused": cap.refused,
+        "over": cap.over,
+        "refused_below": cap.below,
+        "wrong_code": cap.wrong_code,
+        "proven": cap.is_proven,
+    }
 
 
 def agreement(audit: Audit) -> str:
@@ -106,7 +107,7 @@ def text(verdict: Verdict, report: str) -> str:
     """Return what a person reads on the terminal."""
     findings = [f"{finding.severity:7}  {finding.code}: {finding.text}" for finding in verdict.findings]
     if verdict.outcome == "passed":
-        lines = [headline(verdict.audit), f"{agreement(verdict.audit)}   · report: {report}"]
+        lines = [*headlines(verdict.audit), f"{agreement(verdict.audit)}   · report: {report}"]
         return "\n".join([*lines, *findings])
     title = "FAILED" if verdict.outcome == "failed" else "INVALID: this run proves nothing"
     count = f"{len(findings)} finding{'' if len(findings) == 1 else 's'}"
@@ -123,12 +124,22 @@ def write(verdict: Verdict, folder: Path) -> None:
 
 def summary(verdict: Verdict) -> str:
     """Return `summary.md`, short enough for a pull request."""
-    lines = [f"# {verdict.outcome.capitalize()}", "", headline(verdict.audit), ""]
-    lines += ["| witness | peak DAU | DAU overage |", "|---|--:|--:|"]
+    audit = verdict.audit
+    lines = [f"# {verdict.outcome.capitalize()}", ""]
+    lines += [part for line in headlines(audit) for part in (line, "")]
+    if audit.caps:
+        lines += ["| cap | limit | reached | admitted | refused | verdict |", "|---|--:|--:|--:|--:|---|"]
+        lines += [
+            f"| {c.quota.words} | {c.limit} | {c.reached} | {c.admitted:,} | {c.refused:,} | {c.verdict} |"
+            for c in audit.caps
+        ]
+        lines.append("")
+    columns = _columns(audit)
+    lines += [f"| witness | {' | '.join(columns)} |", f"|---|{'--:|' * len(columns)}"]
     for name in WITNESSES:
-        stated = verdict.audit.summaries[name]
-        figures = f"{stated.peak_dau:,} | {money(stated.amount_cents)}" if stated else f"{ABSENT} | {ABSENT}"
-        lines.append(f"| {name} | {figures} |")
+        stated = audit.summaries[name]
+        cells = [write(stated) if stated else ABSENT for write in columns.values()]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     if verdict.findings:
         lines += ["", "| severity | finding | |", "|---|---|---|"]
         lines += [f"| {f.severity} | {f.code} | {_cell(f.text)} |" for f in verdict.findings]
@@ -139,6 +150,20 @@ def summary(verdict: Verdict) -> str:
             for r in verdict.gates
         ]
     return "\n".join(lines) + "\n"
+
+
+def _columns(audit: Audit) -> dict[str, Callable[[Summary], str]]:
+    """What the witnesses are shown to say: users always, groups and the total where the run is about more."""
+    columns: dict[str, Callable[[Summary], str]] = {
+        "peak DAU": lambda stated: f"{stated.peak_dau:,}",
+        "DAU overage": lambda stated: money(stated.amount_cents),
+    }
+    if audit.counts.ledger.others:
+        columns |= {
+            "peak of groups": lambda stated: ABSENT if stated.peak_groups is None else f"{stated.peak_groups:,}",
+            "total": lambda stated: ABSENT if stated.total_cents is None else money(stated.total_cents),
+        }
+    return columns
 
 
 def junit(verdict: Verdict) -> str:

@@ -1,17 +1,18 @@
 """The four witnesses: plan, ledger, journal and statement must tell the same story, to the last user and cent."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
-from analysis import recount
+from analysis import recount, volumes
 from analysis.billing_days import day_number, day_of, iso, start_ms
 from analysis.bills import Bill, Usage, money
 from analysis.counts import Count, Peak, peak
-from analysis.documents import Statement
+from analysis.documents import Plan, Statement
 from analysis.findings import Finding, error, invalid, listed
 from analysis.journals import CHARGED, MONTH_CLOSED
 from analysis.loading import Run, Terms
+from analysis.volumes import NOTHING, Range, Volume
 
 PLAN: Final = "plan"
 LEDGER: Final = "ledger"
@@ -27,28 +28,81 @@ _CHARGE_KEYS: Final = ("month", "total_cents", "currency", "charged_on", "charge
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A witness in two figures; for the statement both are stated, for the others recomputed."""
+    """A witness in four figures: stated by the statement, recomputed for the others; None is what it does not say."""
 
     peak_dau: int
     amount_cents: int
+    peak_groups: int | None
+    total_cents: int | None
+
+    def agrees_with(self, other: "Summary | None") -> bool:
+        """Whether both say the same of all that both speak of."""
+        if other is None:
+            return False
+        pairs = zip(asdict(self).values(), asdict(other).values(), strict=True)
+        return all(one == two for one, two in pairs if one is not None and two is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What each witness that can count has counted."""
+    """What each witness that can count has counted; volumes are of the month, empty without terms.
+
+    The ledger leaves a range open where requests overlap. What it is billed by is then the nearest to what the journal
+    says, or without one the statement: whatever lies outside the range shows as a difference.
+    """
 
     ledger: Count
     journal: Count | None
+    ledger_volume: Volume = NOTHING
+    journal_volume: Volume | None = None
+    stated: Statement | None = None
+
+    @property
+    def peak_groups(self) -> int:
+        """The month's peak of groups by the ledger."""
+        known = self.ledger_volume.peak_groups
+        if self.journal_volume:
+            return known.nearest(self.journal_volume.peak_groups.high)
+        return known.nearest(self.stated.peak_groups if self.stated else known.high)
+
+    @property
+    def call_seconds(self) -> dict[str, int]:
+        """The month's seconds of calls by the ledger, by tier."""
+        other = self.journal_volume.call_seconds if self.journal_volume else {}
+        known = self.ledger_volume.call_seconds
+        found = {tier: seconds.nearest(other.get(tier, seconds).high) for tier, seconds in known.items()}
+        return {tier: seconds for tier, seconds in found.items() if seconds}
 
 
-def usage(count: Count, terms: Terms) -> Usage:
-    """Tell what a witness would bill the month by; groups and calls are not counted here."""
-    return Usage(peak(count.dau, terms.days).dau, count.monthly_users.get(terms.month, 0))
+def usage(count: Count, terms: Terms, peak_groups: int = 0, call_seconds: Mapping[str, int] | None = None) -> Usage:
+    """Tell what a witness would bill the month by."""
+    dau, users = peak(count.dau, terms.days).dau, count.monthly_users.get(terms.month, 0)
+    return Usage(dau, users, peak_groups, call_seconds or {})
+
+
+def ledger_usage(counted: Counts, terms: Terms) -> Usage:
+    """Tell what the ledger would bill the month by."""
+    return usage(counted.ledger, terms, counted.peak_groups, counted.call_seconds)
 
 
 def counts(run: Run) -> Counts:
-    journal = recount.of_journal(run.journal, run.offset_ms) if run.journal else None
-    return Counts(recount.of_ledger(run.ledger.answered, run.offset_ms), journal)
+    journal, ledger, offset_ms = run.journal, run.ledger, run.offset_ms
+    counted = Counts(
+        recount.of_ledger(ledger.answered, offset_ms),
+        recount.of_journal(journal, offset_ms) if journal else None,
+        stated=run.statement,
+    )
+    if run.terms is None:
+        return counted
+    days = run.terms.days
+    volume = volumes.of_ledger(ledger, journal, days, offset_ms)
+    if journal is None and any(verb == "start_call" for _, verb, _ in counted.ledger.others):
+        volume = replace(volume, call_seconds=_said_seconds(run))
+    return replace(
+        counted,
+        ledger_volume=volume,
+        journal_volume=volumes.of_journal(journal, days, offset_ms) if journal else None,
+    )
 
 
 def summaries(run: Run, counted: Counts, terms: Terms | None) -> dict[str, Summary | None]:
@@ -59,13 +113,17 @@ def summaries(run: Run, counted: Counts, terms: Terms | None) -> dict[str, Summa
     if run.plan and terms.book.mau is None:
         # A plan says how many come on each day, not how many different ones in a month.
         planned = Count({day_number(day.day): day.dau_max for day in run.plan.days})
-        result[PLAN] = _summary(planned, terms)
-    result[LEDGER] = _summary(counted.ledger, terms)
-    if counted.journal:
-        result[JOURNAL] = _summary(counted.journal, terms)
+        groups, seconds = _planned_groups(run.plan), _planned_seconds(run.plan)
+        used = usage(planned, terms, groups or 0, seconds)
+        result[PLAN] = _summary(used, terms, says_groups=groups is not None, says_all=None not in (groups, seconds))
+    result[LEDGER] = _summary(ledger_usage(counted, terms), terms)
+    if counted.journal and (volume := counted.journal_volume):
+        seconds = {tier: known.high for tier, known in volume.call_seconds.items()}
+        result[JOURNAL] = _summary(usage(counted.journal, terms, volume.peak_groups.high, seconds), terms)
     if run.statement:
-        amount = sum(line.amount_cents for line in run.statement.lines if line.item in ("dau", "mau"))
-        result[STATEMENT] = Summary(run.statement.peak_dau, amount)
+        stated = run.statement
+        amount = sum(line.amount_cents for line in stated.lines if line.item in ("dau", "mau"))
+        result[STATEMENT] = Summary(stated.peak_dau, amount, stated.peak_groups, stated.total_cents)
     return result
 
 
@@ -115,7 +173,7 @@ def daily_codes(run: Run, counted: Counts) -> list[Finding]:
         for code, count in (day.codes or {}).items()
         if count
     }
-    certain = {key: count for key, count in ledger.items() if key[0] not in races}
+    certain = {key: count for key, count in counted.ledger.answers.items() if key[0] not in races}
     return findings + _codes_differ(PLAN, planned, certain) + _arrivals(run)
 
 
@@ -154,8 +212,13 @@ def statement(run: Run, counted: Counts, terms: Terms | None) -> list[Finding]:
         return []
     top = peak(counted.ledger.dau, terms.days)
     stated = run.statement
-    bill = terms.bill(usage(counted.ledger, terms))
-    due = _due(run, terms, top, bill) | {"monthly_users": counted.ledger.monthly_users.get(terms.month, 0)}
+    used = ledger_usage(counted, terms)
+    bill = terms.bill(used)
+    due = _due(run, terms, top, bill) | {
+        "monthly_users": used.monthly_users,
+        "peak_groups": used.peak_groups,
+        "call_seconds": dict(used.call_seconds),
+    }
     differences = [
         f"{name} is {getattr(stated, name)} instead of {value}"
         for name, value in due.items()
@@ -170,8 +233,8 @@ def journal_statement(run: Run) -> list[Finding]:
     if run.statement is None or run.journal is None:
         return []
     month = run.statement.month
-    closes = [note for note in run.journal.notes(MONTH_CLOSED) if note.get("month") == month]
-    charges = [note for note in run.journal.notes(CHARGED) if note.get("month") == month]
+    closes = [note for note in run.journal.documents(MONTH_CLOSED) if note.get("month") == month]
+    charges = [note for note in run.journal.documents(CHARGED) if note.get("month") == month]
     findings = []
     if len(closes) != 1:
         text = f"the journal closes {month} {len(closes)} times"
@@ -189,9 +252,35 @@ def journal_statement(run: Run) -> list[Finding]:
     return findings
 
 
-def _summary(count: Count, terms: Terms) -> Summary:
-    used = usage(count, terms)
-    return Summary(used.peak_dau, terms.bill(used).users_cents)
+def _said_seconds(run: Run) -> dict[str, Range]:
+    """A ledger does not say who was in a call: without a journal that is the plan's word, or else the statement's."""
+    said = run.plan.call_seconds if run.plan else None
+    if said is None:
+        said = run.statement.call_seconds if run.statement else {}
+    return {tier: Range(seconds, seconds) for tier, seconds in said.items()}
+
+
+def _planned_groups(plan: Plan) -> int | None:
+    """None where the plan makes groups without saying how many there are at most."""
+    if plan.peak_groups:
+        return plan.peak_groups[1]
+    return None if any("create_group" in day.admitted for day in plan.days) else 0
+
+
+def _planned_seconds(plan: Plan) -> dict[str, int] | None:
+    if plan.call_seconds is not None:
+        return plan.call_seconds
+    return None if any("start_call" in day.admitted for day in plan.days) else {}
+
+
+def _summary(used: Usage, terms: Terms, *, says_groups: bool = True, says_all: bool = True) -> Summary:
+    bill = terms.bill(used)
+    return Summary(
+        peak_dau=used.peak_dau,
+        amount_cents=bill.users_cents,
+        peak_groups=used.peak_groups if says_groups else None,
+        total_cents=bill.total_cents if says_all else None,
+    )
 
 
 def _due(run: Run, terms: Terms, top: Peak, bill: Bill) -> dict[str, object]:

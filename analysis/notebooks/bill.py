@@ -27,7 +27,8 @@ from IPython.display import SVG
 from analysis import figures, gates, loading, report
 from analysis.audit import audit
 from analysis.billing_days import iso
-from analysis.verdict import Verdict, headline
+from analysis.headlines import headline
+from analysis.verdict import Verdict
 
 # %%
 run = loading.load(Path(run_folder).resolve())

@@ -70,7 +70,7 @@ def a_recording(
     return Recording(
         plan=_plan(month, plan, dau, arrivals),
         ledgers=_ledgers(arrivals, workers),
-        journal=_journal(arrivals, connections, _first_ms(arrivals, month)),
+        journal=_journal(arrivals, connections, _first_ms(arrivals, month), plan),
         statement=statement,
     )
 
@@ -257,13 +257,13 @@ def _ledgers(arrivals: _Arrivals, workers: int) -> list[pa.Table]:
     return [table.take(pa.array(order[order % workers == worker])) for worker in range(workers)]
 
 
-def _journal(arrivals: _Arrivals, connections: int, opened_ms: int) -> pa.Table:
+def _journal(arrivals: _Arrivals, connections: int, opened_ms: int, plan: str) -> pa.Table:
     order = np.argsort(arrivals.served_us, kind="stable")
     user, day, code = arrivals.user[order], arrivals.day[order], arrivals.code[order]
     admitted = code == 0
     number, is_new = _numbers(user, admitted)
     named = is_new | ~admitted
-    opened = _opening(connections, opened_ms)
+    opened = _opening(connections, opened_ms, plan)
     count = len(order)
     logins = pa.table(
         {
@@ -303,8 +303,8 @@ def _is_first(key: Ints, among: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return result
 
 
-def _opening(connections: int, time_ms: int) -> pa.Table:
-    settings = {"plan": "pro", "fixed_ms": time_ms}
+def _opening(connections: int, time_ms: int, plan: str) -> pa.Table:
+    settings = {"plan": plan, "fixed_ms": time_ms}
     rows = [event(1, time_ms, 1, settings)]
     for number, name in enumerate(_instance_ids(np.arange(connections)), start=1):
         row = event(number + 1, time_ms, 3, None) | {"connection": number}

@@ -40,8 +40,17 @@ def test_the_bill_under_other_readings_is_shown(tmp_path: Path) -> None:
     assert "price book 2021-08" in page
 
 
-@pytest.mark.parametrize("days", [{}, {"2026-10-01": 1}, {"2026-10-31": 10_000}])
-@pytest.mark.parametrize("plan", ["trial", "pro"])
+@pytest.mark.parametrize(
+    ("plan", "days"),
+    [
+        ("trial", {}),
+        ("trial", {"2026-10-01": 1}),
+        ("trial", {"2026-10-31": 100}),
+        ("pro", {}),
+        ("pro", {"2026-10-01": 1}),
+        ("pro", {"2026-10-31": 10_000}),
+    ],
+)
 def test_small_months_have_a_page_too(tmp_path: Path, days: dict[str, int], plan: str) -> None:
     assert "Passed" in report.page(judged(a_run(tmp_path, days=days, plan=plan)))
 

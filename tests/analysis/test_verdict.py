@@ -17,7 +17,7 @@ def test_verdict_json_has_the_documented_keys(tmp_path: Path) -> None:
     verdict.write(judged(run), run)
     found = json.loads((run / run_files.VERDICT).read_text())
     gates = found.pop("gates")
-    witness = {"peak_dau": 20_001, "amount_cents": 29_998}
+    witness = {"peak_dau": 20_001, "amount_cents": 29_998, "peak_groups": 0, "total_cents": 44_997}
     assert found == {
         "outcome": "passed",
         "month": "2026-10",
@@ -28,6 +28,8 @@ def test_verdict_json_has_the_documented_keys(tmp_path: Path) -> None:
         "total_cents": 44_997,
         "currency": "USD",
         "charged_on": "2026-11-03",
+        "peak_groups": 0,
+        "caps": [],
         "lines": a_statement("2026-10", {"2026-10-16": 20_001})["lines"],
         "witnesses": dict.fromkeys(("plan", "ledger", "journal", "statement"), witness),
         "findings": [],
