@@ -228,16 +228,20 @@ class LiveGroupCapPlan(Plan):
         return arrivals(kind, verb, count=len(groups), users=owners, groups=groups, times_ms=time_ms)
 
     def _churned(self, groups: Ints, time_ms: int) -> Arrivals:
+        """Every other owner is half a turn behind, so that creates meet destroys however few drivers there are."""
         owners = self._owner_of(groups)
         turn = (groups - groups[0]) // self._owners
         batch, place = turn // BATCH, turn % BATCH
-        both = np.concatenate((groups, groups))
-        verbs = np.repeat([CREATE, DESTROY], len(groups))
-        # By batch; within it owner by owner, each with its creates before its destroys.
-        keys = (np.tile(place, 2), verbs, np.tile(owners, 2), np.tile(batch, 2))
-        order = np.lexsort(keys)
-        users = np.tile(owners, 2)[order]
-        return arrivals("churn", verbs[order], count=len(both), users=users, groups=both[order], times_ms=time_ms)
+        slots = np.concatenate((2 * batch + owners % 2, 2 * batch + owners % 2 + 1))
+        order = np.lexsort((np.tile(owners, 2), np.tile(place, 2), slots))
+        return arrivals(
+            "churn",
+            np.repeat([CREATE, DESTROY], len(groups))[order],
+            count=len(order),
+            users=np.tile(owners, 2)[order],
+            groups=np.tile(groups, 2)[order],
+            times_ms=time_ms,
+        )
 
     def _owner_of(self, groups: Ints) -> Ints:
         owners: Ints = (groups - groups[0]) % self._owners
