@@ -47,6 +47,7 @@ class EverythingIsHere(AbstractResolver):
     async def close(self) -> None: ...
 
 
+@pytest.mark.holds("tls")
 async def test_a_client_through_a_proxy_reaches_the_vendors_host_here(tmp_path: Path) -> None:
     async with a_server(with_tls(tmp_path)) as server:
         with a_proxy(server) as proxy:

@@ -51,12 +51,15 @@ MESSAGE_NO_SENDER: Final = 90008
 MESSAGE_TOO_MANY: Final = 90011
 MESSAGE_RECEIVER_UNKNOWN: Final = 90012
 MESSAGE_BAD_LIFE_TIME: Final = 90026
-MESSAGE_SENDER_UNKNOWN: Final = 90048
+MESSAGE_BAD_SYNC: Final = 90031
+MESSAGE_LIFE_TIME_NO_NUMBER: Final = 90044
+MESSAGES_TOO_LONG: Final = 90055
 MESSAGE_TOO_LONG: Final = 93000
 GROUP_MESSAGE_TOO_LONG: Final = 80002
 
-BAD_PARAMETER: Final = 10004
+GROUP_COMMAND_UNKNOWN: Final = 10003
 """Of the group service, as the codes below."""
+BAD_PARAMETER: Final = 10004
 TOO_MANY_MEMBERS: Final = 10005
 NOT_ALLOWED: Final = 10007
 OWNER_CANNOT_QUIT: Final = 10009
@@ -93,13 +96,15 @@ TEXTS: Final = {
     MESSAGE_JSON: "the request is no JSON that this API knows",
     MESSAGE_BAD_BODY: "MsgBody must hold elements with MsgType and MsgContent",
     MESSAGE_NO_RECEIVER: "To_Account is missing or no UserID",
-    MESSAGE_NO_RANDOM: "MsgRandom is missing",
-    MESSAGE_NO_LIST: "MsgBody is missing or empty",
-    MESSAGE_NO_SENDER: "From_Account is no UserID",
+    MESSAGE_NO_RANDOM: "MsgRandom is missing or no integer",
+    MESSAGE_NO_LIST: "MsgBody is missing, empty or no list",
+    MESSAGE_NO_SENDER: "From_Account does not exist",
     MESSAGE_TOO_MANY: "more than 500 accounts in one request",
     MESSAGE_RECEIVER_UNKNOWN: "To_Account does not exist",
     MESSAGE_BAD_LIFE_TIME: "MsgLifeTime is longer than 7 days",
-    MESSAGE_SENDER_UNKNOWN: "From_Account does not exist",
+    MESSAGE_BAD_SYNC: "SyncOtherMachine is no integer",
+    MESSAGE_LIFE_TIME_NO_NUMBER: "MsgLifeTime is no integer",
+    MESSAGES_TOO_LONG: "the message to many users is too long",
     MESSAGE_TOO_LONG: "the message is too long",
     GROUP_MESSAGE_TOO_LONG: "the message is too long",
     PROFILE_BAD_REQUEST: "Err_Profile_Comm_Decode_Fail",
@@ -108,7 +113,7 @@ TEXTS: Final = {
     PROFILE_TAG_UNKNOWN: "there is no such profile field",
     PROFILE_BAD_TYPE: "the value of a profile field has the wrong type",
     PROFILE_VALUE_TOO_LONG: "a profile field is longer than 500 bytes",
-    10003: "the operation is not allowed: the user is no member of the group",
+    GROUP_COMMAND_UNKNOWN: "the group service has no such command",
     BAD_PARAMETER: "invalid parameter",
     TOO_MANY_MEMBERS: "too many members in one request",
     10006: "operation too frequent: the daily quota of net new groups is used up",

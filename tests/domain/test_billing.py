@@ -30,6 +30,7 @@ DAU = Overage(free=10_000, per=10_000, unit_price=14_999_000)
 GROUPS = Overage(free=100_000, per=100_000, unit_price=14_999_000)
 
 
+@pytest.mark.holds("F1")
 @pytest.mark.parametrize(
     ("peak_dau", "units", "amount_cents"),
     [
@@ -52,6 +53,7 @@ def test_a_peak_costs_its_started_units(peak_dau: int, units: int, amount_cents:
     assert (line.units, line.amount_cents) == (units, amount_cents)
 
 
+@pytest.mark.holds("F6")
 @pytest.mark.parametrize(
     ("groups", "units", "amount_cents"),
     [
@@ -211,6 +213,7 @@ def test_a_line_is_rounded_half_up_once(units: int, unit_price: int, expected: i
     assert cents(units, unit_price) == expected
 
 
+@pytest.mark.holds("F2")
 @pytest.mark.parametrize(
     ("daily_dau", "expected"),
     [
@@ -272,6 +275,7 @@ def test_a_month_without_logins_has_no_peak_day() -> None:
     assert billing.statement(terms(), "2027-02", Usage(dict.fromkeys(month_days("2027-02"), 0)))["peak_day"] is None
 
 
+@pytest.mark.holds("F1")
 @pytest.mark.parametrize(
     ("month", "charge_day", "charged_on"),
     [("2026-10", 3, "2026-11-03"), ("2026-12", 3, "2027-01-03"), ("2028-02", 1, "2028-03-01")],

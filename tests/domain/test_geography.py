@@ -121,6 +121,7 @@ def test_the_order_of_the_table_does_not_matter(
     assert nearest(shuffled, *place) == nearest(points, *place)
 
 
+@pytest.mark.holds("F4")
 @given(tables, places)
 def test_every_point_is_ranked_once_by_its_distance_then_by_its_code(
     points: list[AccessPoint], place: tuple[float, float]

@@ -32,10 +32,12 @@ async def passed(app: App, ms: int) -> None:
     await app.move_clock(app.now_ms() + ms)
 
 
+@pytest.mark.holds("F7", "-1001")
 async def test_without_a_trial_there_is_no_call(app: App) -> None:
     assert await app.calls.start("one", TWO) == -1001
 
 
+@pytest.mark.holds("F7", "-1002")
 async def test_a_trial_lasts_60_days_to_the_millisecond(app: App) -> None:
     assert await app.calls.open_trial() == 0
     await passed(app, 60 * DAY_MS - 1)
@@ -46,6 +48,7 @@ async def test_a_trial_lasts_60_days_to_the_millisecond(app: App) -> None:
     assert await app.calls.end("last") == 0
 
 
+@pytest.mark.holds("-1002")
 async def test_an_app_has_two_trials_one_after_the_other(app: App) -> None:
     codes = []
     for _ in range(3):
@@ -77,6 +80,7 @@ async def test_a_months_seconds_are_those_of_all_participants(app: App) -> None:
     assert [(lines[item]["quantity"], lines[item]["units"]) for item in ("call_audio", "call_hd")] == [(4, 0), (4, 0)]
 
 
+@pytest.mark.holds("F7")
 async def test_minutes_beyond_the_free_ones_cost(app: App) -> None:
     await app.calls.open_trial()
     await app.calls.start("long", [(f"user{number}", "hd") for number in range(11)])
@@ -109,6 +113,7 @@ async def test_who_joins_leaves_or_changes_tier_is_counted_for_that_time(app: Ap
     assert [await app.calls.change("one", "bob", "hd"), await app.calls.change("none", "bob", None)] == [-1203, -1203]
 
 
+@pytest.mark.holds("-1202")
 @pytest.mark.parametrize(
     ("participants", "code"),
     [([], -1202), ([("alice", "8k")], -1202), ([("alice", "hd"), ("alice", "audio")], -1202)],
@@ -120,6 +125,7 @@ async def test_a_call_of_nobody_or_of_a_wrong_tier_does_not_start(
     assert await app.calls.start("odd", participants) == code
 
 
+@pytest.mark.holds("-1203", "-1204")
 async def test_a_call_id_is_used_once_and_ends_once(app: App) -> None:
     await app.calls.open_trial()
     codes = [await app.calls.start("one", TWO), await app.calls.start("one", TWO)]

@@ -41,17 +41,20 @@ async def created(app: App, count: int, kind: str, *, owner: str = "", first: in
     return [(await app.groups.create(wish))[0] for wish in wishes]
 
 
+@pytest.mark.holds("F5", "10036")
 @pytest.mark.parametrize(("plan", "limit"), [("trial", 10), ("pro", 50)])
 async def test_live_groups_stop_at_the_plans_number_with_10036(app_on: type_app_on, plan: str, limit: int) -> None:
     app = await app_on(plan)
     assert await created(app, limit + 2, LIVE) == [0] * limit + [10036] * 2
 
 
+@pytest.mark.holds("F5")
 async def test_ultimate_has_no_limit_of_live_groups(app_on: type_app_on) -> None:
     app = await app_on("ultimate")
     assert set(await created(app, 200, LIVE)) == {0}
 
 
+@pytest.mark.holds("F5")
 async def test_live_groups_are_net_and_an_empty_one_counts(app_on: type_app_on) -> None:
     app = await app_on("pro")
     await app.accounts.import_all(["alice"])
@@ -63,6 +66,7 @@ async def test_live_groups_are_net_and_an_empty_one_counts(app_on: type_app_on) 
     assert await created(app, 4, LIVE, first=50) == [0, 0, 0, 10036]
 
 
+@pytest.mark.holds("10058", "10006")
 async def test_a_trial_holds_100_other_groups_beside_its_live_groups(app_on: type_app_on) -> None:
     app = await app_on("trial")
     # The daily quota of 100 net new groups counts both kinds, so that the last come a day later.
@@ -72,6 +76,7 @@ async def test_a_trial_holds_100_other_groups_beside_its_live_groups(app_on: typ
     assert await created(app, 11, PUBLIC, first=91) == [0] * 10 + [10058]
 
 
+@pytest.mark.holds("members", "10038")
 @pytest.mark.parametrize(("plan", "limit"), [("trial", 20), ("pro", 200)])
 async def test_a_group_takes_as_many_members_as_the_plan_says_with_10038(
     app_on: type_app_on, plan: str, limit: int
@@ -84,6 +89,7 @@ async def test_a_group_takes_as_many_members_as_the_plan_says_with_10038(
     assert codes == [0] * (limit - 1) + [10038]
 
 
+@pytest.mark.holds("10014")
 async def test_a_group_with_a_smaller_number_of_its_own_is_full_with_10014(app_on: type_app_on) -> None:
     app = await app_on("pro")
     await app.accounts.import_all(["alice", "bob", "carol"])
@@ -91,6 +97,7 @@ async def test_a_group_with_a_smaller_number_of_its_own_is_full_with_10014(app_o
     assert [await app.groups.join("room", name) for name in ("bob", "bob", "carol")] == [0, 0, 10014]
 
 
+@pytest.mark.holds("members")
 async def test_a_live_group_takes_any_number_of_members(app_on: type_app_on) -> None:
     app = await app_on("pro")
     names = [f"user{number}" for number in range(300)]
@@ -99,6 +106,7 @@ async def test_a_live_group_takes_any_number_of_members(app_on: type_app_on) -> 
     assert {await app.groups.join("room", name) for name in names} == {0}
 
 
+@pytest.mark.holds("user-groups", "10037")
 @pytest.mark.parametrize(("plan", "limit"), [("trial", 50), ("pro", 500), ("ultimate", 1_000)])
 async def test_a_user_is_in_as_many_groups_as_the_plan_says_with_10037(
     app_on: type_app_on, plan: str, limit: int
@@ -114,6 +122,7 @@ async def test_a_user_is_in_as_many_groups_as_the_plan_says_with_10037(
     assert await app.groups.join("Public5000", "alice") == 0
 
 
+@pytest.mark.holds("daily-groups", "10006")
 async def test_a_day_takes_10000_net_new_groups_with_10006(app_on: type_app_on) -> None:
     app = await app_on("pro")
     assert set(await created(app, 10_000, PUBLIC)) == {0}
@@ -124,6 +133,7 @@ async def test_a_day_takes_10000_net_new_groups_with_10006(app_on: type_app_on) 
     assert await created(app, 1, PUBLIC, first=10_001) == [0]
 
 
+@pytest.mark.holds("order")
 async def test_refusals_come_in_the_declared_order(app_on: type_app_on) -> None:
     app = await app_on("trial")
     await app.accounts.import_all(["alice"])
@@ -139,6 +149,7 @@ async def test_refusals_come_in_the_declared_order(app_on: type_app_on) -> None:
     assert await created(app, 1, PUBLIC, owner="alice", first=100) == [10058]
 
 
+@pytest.mark.holds("10021", "10025", "10010")
 async def test_a_group_id_is_taken_until_its_group_is_destroyed(app_on: type_app_on) -> None:
     app = await app_on("pro")
     await app.accounts.import_all(["alice", "bob"])
@@ -156,6 +167,7 @@ async def test_a_group_without_a_name_gets_one_in_the_vendors_form(app_on: type_
     assert all(group_id.startswith("@TGS#2") for group_id in ids)
 
 
+@pytest.mark.holds("F3", "erased")
 async def test_a_deletion_frees_the_place_and_erases_the_user(app_on: type_app_on) -> None:
     app = await app_on("trial")
     names = [f"user{number}" for number in range(101)]
@@ -177,12 +189,14 @@ async def test_a_paid_plan_deletes_nobody_unless_it_is_switched_on(app_on: type_
     assert await app.accounts.exist(["alice"]) == [True]
 
 
+@pytest.mark.holds("many-import")
 async def test_an_import_over_the_cap_admits_the_first_that_fit(app_on: type_app_on) -> None:
     app = await app_on("trial")
     await app.accounts.import_all([f"user{number}" for number in range(98)])
     assert await app.accounts.import_all(["a", "user0", "b", "c", "b"]) == [0, 0, 0, 70398, 0]
 
 
+@pytest.mark.holds("crossing")
 async def test_what_exists_beyond_a_limit_stays_when_the_plan_gets_smaller(app_on: type_app_on) -> None:
     app = await app_on("ultimate")
     await created(app, 52, LIVE)
@@ -194,6 +208,7 @@ async def test_what_exists_beyond_a_limit_stays_when_the_plan_gets_smaller(app_o
     assert await created(app, 2, LIVE, first=52) == [0, 10036]
 
 
+@pytest.mark.holds("plan-change")
 async def test_a_plan_changes_once_a_month_and_never_back_to_the_trial(app_on: type_app_on) -> None:
     app = await app_on("trial")
     known = catalogue.load().plans
@@ -220,6 +235,7 @@ async def test_of_many_creations_at_once_exactly_as_many_pass_as_there_are_place
     assert sorted(code for code, _ in answers) == [0] * 50 + [10036] * 350
 
 
+@pytest.mark.holds("F6")
 async def test_the_months_peak_of_groups_is_billed_and_living_groups_begin_the_next(app_on: type_app_on) -> None:
     app = await app_on("pro")
     await created(app, 7, PUBLIC)

@@ -31,6 +31,7 @@ def codes(answer: Any) -> list[str]:
     return [point["code"] for point in answer["points"]]
 
 
+@pytest.mark.holds("F4")
 @pytest.mark.parametrize(
     ("place", "code"),
     [

@@ -7,6 +7,7 @@ from mock_im_server.transport.frequency import FrequencyLimits
 IMPORT = "im_open_login_svc/account_import"
 
 
+@pytest.mark.holds("frequency")
 @pytest.mark.parametrize(
     ("command", "per_second"),
     [

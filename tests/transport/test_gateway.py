@@ -52,6 +52,7 @@ async def until_online(server: Server, users: int) -> None:
     raise AssertionError(f"{len(server.app.sessions)} users are online, not {users}")
 
 
+@pytest.mark.holds("F2", "registration")
 async def test_a_first_login_registers_and_counts_once_a_day() -> None:
     async with a_server() as server, server.connected() as wire:
         for instance in (1, 2, 1):
@@ -104,6 +105,7 @@ async def test_real_time_judges_a_usersig_and_not_the_apps_clock() -> None:
         assert (await wire.login("alice"))["ErrorCode"] == 0
 
 
+@pytest.mark.holds("F3", "70398")
 async def test_the_101st_account_of_a_trial_is_refused_by_login_and_by_import() -> None:
     async with a_server(some_settings(plan="trial")) as server, server.connected() as wire:
         assert {await server.import_account(f"imported{number}") for number in range(60)} == {0}
@@ -116,6 +118,7 @@ async def test_the_101st_account_of_a_trial_is_refused_by_login_and_by_import() 
         assert (await server.status())["accounts"] == 100
 
 
+@pytest.mark.holds("dau-trial", "72000")
 async def test_the_101st_active_user_of_a_trial_day_is_refused_until_tomorrow() -> None:
     async with a_server(some_settings(plan="trial")) as server, server.connected() as wire:
         await wire.login("administrator")
@@ -129,6 +132,7 @@ async def test_the_101st_active_user_of_a_trial_day_is_refused_until_tomorrow() 
         assert (await wire.login("user99"))["ErrorCode"] == 0
 
 
+@pytest.mark.holds("F1")
 async def test_a_month_closes_and_is_charged_in_virtual_time() -> None:
     async with a_server() as server, server.connected() as wire:
         await server.move_clock(at_ms("2026-10-16"))
@@ -182,6 +186,7 @@ async def test_devices_of_a_user_stay_online_until_the_last_logs_out() -> None:
         assert (await laptop.ask(LOGOUT, **identity(on_laptop)))["ErrorCode"] == 0
 
 
+@pytest.mark.holds("devices")
 async def test_the_next_login_of_an_instance_replaces_its_session_silently() -> None:
     async with a_server() as server, server.connected() as second:
         async with server.connected() as first:
@@ -194,6 +199,7 @@ async def test_the_next_login_of_an_instance_replaces_its_session_silently() -> 
         assert len(server.app.sessions) == 1
 
 
+@pytest.mark.holds("resume")
 async def test_a_resume_takes_up_the_session_and_counts_no_login() -> None:
     async with a_server() as server:
         async with server.connected() as wire:
@@ -209,6 +215,7 @@ async def test_a_resume_takes_up_the_session_and_counts_no_login() -> None:
             assert (status["online"], status["dau"], status["logins"]) == (1, 0, 1)
 
 
+@pytest.mark.holds("-10003")
 @pytest.mark.parametrize(
     "forged",
     [

@@ -52,7 +52,7 @@ class Command:
     """The code for a body in which a field has the wrong type."""
     answer: type[Answer] = Answer
     malformed_fields: Mapping[str, int] = field(default_factory=dict)
-    """Fields for which that code is another."""
+    """Fields for which that code is another; `Field[` stands for what is inside of it."""
 
 
 def refused(answer: Answer, code: int) -> Answer:

@@ -23,10 +23,11 @@ from mock_im_server.wire.user_ids import is_user_id
 
 BODY_BYTES_MAX: Final = 1024 * 1024
 PREFIX: Final = "/v4/"
+GROUP_SERVICE: Final = "group_open_http_svc/"
 
 _METHODS: Final = frozenset({"GET", "POST"})
 _SDKAPPID: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
-_FIELD: Final = re.compile(r"at `\$\.(\w+)")
+_FIELD: Final = re.compile(r"at `\$\.(\w+)(\[?)")
 """The field of the body that an error of the decoder is about."""
 
 type_now = Callable[[], int]
@@ -71,7 +72,9 @@ class Rest:
 
     async def _answer(self, entry: _Entry | None, app: App, request: web.Request) -> Answer:
         if entry is None:
-            raise Refused(codes.BAD_RESOURCE)
+            # The group service has a code of its own for this, which its pages list.
+            is_group = request.match_info["resource"].startswith(GROUP_SERVICE)
+            raise Refused(codes.GROUP_COMMAND_UNKNOWN if is_group else codes.BAD_RESOURCE)
         if not self._limits.allow(app.settings.sdkappid, entry.name, self._real_ms()):
             raise Refused(codes.FREQUENCY_LIMIT)
         try:
@@ -129,6 +132,13 @@ def _parsed_otherwise(entry: _Entry, raw: bytes, error: Exception) -> Any:  # no
         return entry.decode(b"{}")
     if not isinstance(body, dict):
         raise Refused(codes.JSON_PARSE)
-    field = _FIELD.search(str(error))
-    command = entry.command
-    raise Refused(command.malformed_fields.get(field[1], command.malformed) if field else command.malformed) from error
+    raise Refused(_malformed(entry.command, str(error))) from error
+
+
+def _malformed(command: Command, said: str) -> int:
+    """The code for what the decoder says."""
+    field = _FIELD.search(said)
+    if field is None:
+        return command.malformed
+    of_field = command.malformed_fields.get(field[1], command.malformed)
+    return command.malformed_fields.get(field[0].removeprefix("at `$."), of_field)

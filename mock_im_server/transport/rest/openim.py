@@ -1,4 +1,4 @@
-"""The service `openim`: who is online (1047/35477), and messages to users (1047/34919, 1047/34920)."""
+"""The service `openim`: who is online (1047/35477), and messages to users (1047/34920 and the page before)."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
@@ -137,7 +137,7 @@ async def sent_to_one(app: App, body: SendOne, *, session: tuple[int, int] = NO_
 async def _send_many(app: App, _origin: Origin, body: SendMany) -> Answer:
     """Send a message to up to 500 users; those that do not exist are named in `ErrorList`."""
     user_ids = _receivers(body.To_Account)
-    message = await _message(app, body)
+    message = await _message(app, body, too_long=codes.MESSAGES_TOO_LONG)
     exist = await app.accounts.exist(user_ids)
     known = [user_id for user_id, there in zip(user_ids, exist, strict=True) if there]
     sent = await app.messages.to_users(known, message, to_own_devices=_shows_own(body))
@@ -145,11 +145,13 @@ async def _send_many(app: App, _origin: Origin, body: SendMany) -> Answer:
 
 
 _FIELDS: Final = {
-    "MsgBody": codes.MESSAGE_BAD_BODY,
+    "MsgBody": codes.MESSAGE_NO_LIST,
+    "MsgBody[": codes.MESSAGE_BAD_BODY,
     "To_Account": codes.MESSAGE_NO_RECEIVER,
     "From_Account": codes.MESSAGE_NO_SENDER,
     "MsgRandom": codes.MESSAGE_NO_RANDOM,
-    "MsgLifeTime": codes.MESSAGE_BAD_LIFE_TIME,
+    "MsgLifeTime": codes.MESSAGE_LIFE_TIME_NO_NUMBER,
+    "SyncOtherMachine": codes.MESSAGE_BAD_SYNC,
 }
 COMMANDS: Final = (
     Command("openim/query_online_status", AskStatus, _ask_status, codes.MESSAGE_JSON, Statuses, _FIELDS),
@@ -169,7 +171,7 @@ def is_too_long(body: list[dict[str, Any]]) -> bool:
     return len(msgspec.json.encode(body)) > MESSAGE_BYTES_MAX
 
 
-async def _message(app: App, body: Said) -> Message:
+async def _message(app: App, body: Said, *, too_long: int = codes.MESSAGE_TOO_LONG) -> Message:
     """Raises Refused."""
     if not body.MsgBody:
         raise Refused(codes.MESSAGE_NO_LIST)
@@ -179,12 +181,10 @@ async def _message(app: App, body: Said) -> Message:
         raise Refused(codes.MESSAGE_BAD_LIFE_TIME)
     parts = elements(body.MsgBody)
     if is_too_long(parts):
-        raise Refused(codes.MESSAGE_TOO_LONG)
+        raise Refused(too_long)
     sender = body.From_Account or ADMIN
-    if not is_user_id(sender):
+    if sender != ADMIN and not (is_user_id(sender) and (await app.accounts.exist([sender]))[0]):
         raise Refused(codes.MESSAGE_NO_SENDER)
-    if sender != ADMIN and not (await app.accounts.exist([sender]))[0]:
-        raise Refused(codes.MESSAGE_SENDER_UNKNOWN)
     return Message(
         sender,
         parts,

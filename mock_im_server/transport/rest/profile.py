@@ -1,4 +1,4 @@
-"""The service `profile`: what users say of themselves (1047/34916 and 34917)."""
+"""The service `profile`: what users say of themselves."""
 
 import re
 from typing import Any, Final

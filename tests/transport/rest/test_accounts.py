@@ -10,6 +10,7 @@ IMPORT_MANY = "im_open_login_svc/multiaccount_import"
 DELETE = "im_open_login_svc/account_delete"
 
 
+@pytest.mark.holds("batches")
 async def test_many_are_imported_at_once() -> None:
     async with a_server() as server:
         answer = await server.rest(IMPORT_MANY, {"Accounts": [f"user{number}" for number in range(100)]})
@@ -17,6 +18,7 @@ async def test_many_are_imported_at_once() -> None:
         assert (await server.status())["accounts"] == 100
 
 
+@pytest.mark.holds("batches", "70402")
 @pytest.mark.parametrize(
     "accounts", [None, [], ["a"] * 101, ["alice", ""], ["alice", "b" * 33], ["alice", 7], "alice", {"alice": 1}]
 )
@@ -26,6 +28,7 @@ async def test_a_list_of_accounts_that_is_none_is_70402(accounts: object) -> Non
         assert (await server.status())["accounts"] == 0
 
 
+@pytest.mark.holds("many-import", "70398")
 async def test_the_first_that_fit_are_imported() -> None:
     async with a_server(some_settings(plan="trial")) as server:
         await server.rest(IMPORT_MANY, {"Accounts": [f"user{number}" for number in range(60)]})
@@ -35,6 +38,7 @@ async def test_the_first_that_fit_are_imported() -> None:
         assert (await server.status())["accounts"] == 100
 
 
+@pytest.mark.holds("F3", "70107")
 async def test_a_deleted_account_frees_its_place() -> None:
     async with a_server(some_settings(plan="trial")) as server:
         await server.rest(IMPORT_MANY, {"Accounts": [f"user{number}" for number in range(100)]})
@@ -56,6 +60,7 @@ async def test_a_deleted_account_frees_its_place() -> None:
         assert await server.import_account("late") == 0
 
 
+@pytest.mark.holds("71000")
 async def test_a_paid_plan_deletes_no_account_and_says_so_in_the_journal() -> None:
     async with a_server() as server:
         await server.import_account("alice")
@@ -88,6 +93,7 @@ async def test_items_that_name_no_accounts_are_70402(command: str, items: object
         assert (await server.rest(command, body))["ErrorCode"] == 70402
 
 
+@pytest.mark.holds("kick", "70052")
 @pytest.mark.parametrize("name", ["UserID", "Identifier"])
 async def test_a_kicked_user_is_told_and_needs_a_new_usersig(name: str) -> None:
     async with a_server() as server, server.connected() as wire:
@@ -105,6 +111,7 @@ async def test_who_cannot_be_kicked(body: dict[str, object], code: int) -> None:
         assert (await server.rest(KICK, body))["ErrorCode"] == code
 
 
+@pytest.mark.holds("erased")
 async def test_an_import_sets_name_and_picture_and_a_deletion_forgets_them() -> None:
     async with a_server(some_settings(plan="trial")) as server:
         await server.rest(IMPORT, {"UserID": "alice", "Nick": "Alice", "FaceUrl": "http://x/a.png"})
@@ -119,6 +126,7 @@ async def test_an_import_sets_name_and_picture_and_a_deletion_forgets_them() -> 
         assert (await server.rest("profile/portrait_get", ask))["UserProfileItem"][0]["ProfileItem"] == []
 
 
+@pytest.mark.holds("lengths", "40601")
 async def test_a_name_of_more_than_500_bytes_is_40601() -> None:
     async with a_server() as server:
         assert (await server.rest(IMPORT, {"UserID": "alice", "Nick": "n" * 501}))["ErrorCode"] == 40601

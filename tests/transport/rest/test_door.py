@@ -14,6 +14,7 @@ from tests.serving import REAL_MS, SDKAPPID, a_server, a_usersig, some_settings
 IMPORT = "im_open_login_svc/account_import"
 
 
+@pytest.mark.holds("envelope")
 async def test_an_import_answers_the_vendors_envelope_and_counts_no_dau() -> None:
     async with a_server() as server:
         answer = await server.rest(IMPORT, {"UserID": "alice", "Nick": "Alice", "FaceUrl": ""})
@@ -29,6 +30,7 @@ async def test_importing_again_succeeds_and_takes_no_further_place() -> None:
         assert (status["accounts"], status["journal_rows"]) == (1, 2)
 
 
+@pytest.mark.holds("60012", "60006", "70020", "60004", "70002", "70003", "70009", "70001", "70014", "70013", "60010")
 @pytest.mark.parametrize(
     ("query", "code"),
     [
@@ -75,6 +77,7 @@ async def test_a_usersig_is_checked_again_when_its_second_is_over() -> None:
         assert codes == [0, 0, 70001]
 
 
+@pytest.mark.holds("60009")
 @pytest.mark.parametrize(
     "path", ["", "im_open_login_svc", "openim/nothing", "a/b/c", "im_open_login_svc/account_import/"]
 )
@@ -83,6 +86,13 @@ async def test_a_path_that_names_no_command_is_60009(path: str) -> None:
         assert (await server.rest(path, {}))["ErrorCode"] == 60009
 
 
+@pytest.mark.holds("10003")
+async def test_the_group_service_has_a_code_of_its_own_for_unknown_commands() -> None:
+    async with a_server() as server:
+        assert (await server.rest("group_open_http_svc/nothing", {}))["ErrorCode"] == 10003
+
+
+@pytest.mark.holds("60002")
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
 async def test_other_methods_are_60002(method: str) -> None:
     async with a_server() as server:
@@ -94,12 +104,14 @@ async def test_a_head_request_gets_its_head() -> None:
         assert response.status == 200
 
 
+@pytest.mark.holds("60003")
 @pytest.mark.parametrize("data", [b"{", b'"text"', b"[1]", b"7", b"\xff", b'{"UserID":"\xff"}', b"[" * 100_000])
 async def test_a_body_that_is_no_json_object_is_60003(data: bytes) -> None:
     async with a_server() as server:
         assert (await server.rest(IMPORT, data=data))["ErrorCode"] == 60003
 
 
+@pytest.mark.holds("lenient")
 @pytest.mark.parametrize("data", [b"", b" \n", b"{}", b"[]", b"null"])
 async def test_a_body_without_parameters_is_a_body(data: bytes) -> None:
     async with a_server() as server:
@@ -107,6 +119,7 @@ async def test_a_body_without_parameters_is_a_body(data: bytes) -> None:
         assert (await server.rest(IMPORT, data=data))["ErrorCode"] == 70402
 
 
+@pytest.mark.holds("60008")
 async def test_a_body_beyond_the_limit_is_60008() -> None:
     async with a_server() as server:
         query = f"sdkappid={SDKAPPID}&identifier=administrator&usersig={a_usersig('administrator')}"
@@ -116,6 +129,7 @@ async def test_a_body_beyond_the_limit_is_60008() -> None:
         assert await server.import_account("alice") == 0
 
 
+@pytest.mark.holds("lenient")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("content_type", [None, "application/x-www-form-urlencoded", "text/plain", "application/json"])
 async def test_the_body_is_json_whatever_method_and_header_say(method: str, content_type: str | None) -> None:
@@ -142,6 +156,7 @@ async def test_a_chunked_body_is_read_whole() -> None:
             assert (await response.json())["ErrorCode"] == 0
 
 
+@pytest.mark.holds("lenient", "70402", "60015")
 @pytest.mark.parametrize(
     ("body", "code"),
     [
@@ -162,6 +177,7 @@ async def test_what_names_the_account(body: dict[str, object], code: int) -> Non
         assert (await server.rest(IMPORT, body))["ErrorCode"] == code
 
 
+@pytest.mark.holds("F3", "70398")
 async def test_the_101st_account_of_a_trial_is_refused() -> None:
     async with a_server(some_settings(plan="trial")) as server:
         codes = [await server.import_account(f"user{number}") for number in range(102)]
@@ -176,6 +192,7 @@ async def test_100_places_are_shared_by_200_imports_at_once() -> None:
         assert (await server.status())["accounts"] == 100
 
 
+@pytest.mark.holds("frequency", "60007")
 @pytest.mark.parametrize(("rate_limits", "allowed"), [(None, 200), (3, 3)])
 async def test_a_call_above_the_limit_of_its_second_is_60007(rate_limits: int | None, allowed: int) -> None:
     real_ms = REAL_MS

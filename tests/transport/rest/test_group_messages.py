@@ -36,6 +36,7 @@ async def heard(wire: Wire) -> dict[str, Any]:
     return dict(event["GroupMsgArray"][0])
 
 
+@pytest.mark.holds("push")
 async def test_members_hear_messages_in_the_order_of_their_numbers() -> None:
     async with a_server() as server, server.connected() as wire:
         await a_group(server, "alice", "bob")
@@ -51,6 +52,7 @@ async def test_members_hear_messages_in_the_order_of_their_numbers() -> None:
             assert message["GroupInfo"] == {"GroupId": "room", "GroupType": "Public", "GroupName": "a group"}
 
 
+@pytest.mark.holds("same-message")
 async def test_the_same_message_within_five_minutes_is_one() -> None:
     real_ms = REAL_MS
     async with a_server(real_ms=lambda: real_ms) as server:
@@ -73,6 +75,7 @@ async def test_only_some_members_may_be_meant() -> None:
         assert (await heard(alice))["MsgRandom"] == 2
 
 
+@pytest.mark.holds("group-rate")
 async def test_a_group_takes_40_messages_a_second() -> None:
     real_ms = REAL_MS
     async with a_server(real_ms=lambda: real_ms) as server:
@@ -85,6 +88,7 @@ async def test_a_group_takes_40_messages_a_second() -> None:
         assert (await say(server, 99))["MsgSeq"] == 41
 
 
+@pytest.mark.holds("80002", "10004")
 @pytest.mark.parametrize(
     ("change", "code"),
     [

@@ -24,6 +24,7 @@ async def created(server: Server, group_id: str = "", **body: object) -> int:
     return int((await server.rest(CREATE, body))["ErrorCode"])
 
 
+@pytest.mark.holds("F5", "10036")
 async def test_live_groups_are_counted_net() -> None:
     async with a_server() as server:
         codes = [await created(server, f"room{number}") for number in range(51)]
@@ -41,6 +42,7 @@ async def test_the_server_names_a_group_that_has_no_name() -> None:
         assert answer["GroupId"].startswith("@TGS#")
 
 
+@pytest.mark.holds("lengths", "group-types", "10004", "10005", "10007", "10019", "11000")
 @pytest.mark.parametrize(
     ("body", "code"),
     [
@@ -84,6 +86,7 @@ async def test_what_a_group_may_look_like(body: dict[str, object], code: int) ->
         assert await created(server, **body) == code
 
 
+@pytest.mark.holds("10021", "10025")
 async def test_a_group_id_is_taken_once() -> None:
     async with with_users("alice", "bob") as server:
         assert await created(server, "room", Owner_Account="alice") == 0
@@ -91,6 +94,7 @@ async def test_a_group_id_is_taken_once() -> None:
         assert await created(server, "room", Owner_Account="bob") == 10021
 
 
+@pytest.mark.holds("10010", "10015")
 @pytest.mark.parametrize(("group_id", "code"), [("nothing", 10010), ("", 10004), (None, 10004), ("a b", 10015)])
 async def test_what_cannot_be_destroyed(group_id: str | None, code: int) -> None:
     async with a_server() as server:
@@ -100,6 +104,7 @@ async def test_what_cannot_be_destroyed(group_id: str | None, code: int) -> None
 SERVICE = "group_open_http_svc/"
 
 
+@pytest.mark.holds("lenient")
 async def test_all_groups_are_listed_page_by_page() -> None:
     async with a_server() as server:
         for number in range(5):
@@ -121,6 +126,7 @@ async def test_all_groups_are_listed_page_by_page() -> None:
             assert (page["TotalCount"], len(page["GroupIdList"]), page["Next"]) == (2, 2, 0)
 
 
+@pytest.mark.holds("batches")
 @pytest.mark.parametrize("body", [{"Limit": 0}, {"Limit": 10_001}, {"GroupType": "Party"}, {"Next": "x"}])
 async def test_a_list_that_cannot_be(body: dict[str, object]) -> None:
     async with a_server() as server:
@@ -175,6 +181,7 @@ async def test_only_what_is_asked_for_is_told() -> None:
         }
 
 
+@pytest.mark.holds("batches")
 @pytest.mark.parametrize("ids", [None, [], ["g"] * 51, [7]])
 async def test_groups_that_cannot_be_asked_for(ids: object) -> None:
     async with a_server() as server:
@@ -206,7 +213,7 @@ async def test_a_group_changes() -> None:
         ("modify_group_base_info", {"GroupId": "room", "MuteAllMember": "Maybe"}, 10004),
         ("change_group_owner", {"GroupId": "room"}, 10004),
         ("change_group_owner", {"GroupId": "nothing", "NewOwner_Account": "bob"}, 10010),
-        ("change_group_owner", {"GroupId": "room", "NewOwner_Account": "bob"}, 10003),
+        ("change_group_owner", {"GroupId": "room", "NewOwner_Account": "bob"}, 10004),
     ],
 )
 async def test_what_cannot_be_changed(command: str, body: dict[str, object], code: int) -> None:
@@ -234,6 +241,7 @@ async def test_groups_from_elsewhere(body: dict[str, object], code: int) -> None
             assert info["CreateTime"] == 1_400_000_000
 
 
+@pytest.mark.holds("group-types")
 async def test_communities_come_with_the_largest_plan_and_names_of_their_own() -> None:
     async with with_users(plan="ultimate") as server:
         codes = [await created(server, name, Type="Community") for name in ("", "@TGS#_mine", "mine")]

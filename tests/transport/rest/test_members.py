@@ -52,6 +52,7 @@ async def test_a_call_that_adds_nobody_says_why() -> None:
         assert (answer["ActionStatus"], answer["ErrorCode"], results(answer)) == ("FAIL", 10019, [0])
 
 
+@pytest.mark.holds("members", "10038")
 async def test_a_trials_group_takes_20_members() -> None:
     async with a_server(some_settings(plan="trial")) as server:
         await with_group(server)
@@ -62,6 +63,7 @@ async def test_a_trials_group_takes_20_members() -> None:
         assert (await add(server, users[20]))["ErrorCode"] == 10038
 
 
+@pytest.mark.holds("10014")
 async def test_a_groups_own_limit_is_10014() -> None:
     async with a_server() as server:
         await with_group(server)
@@ -70,6 +72,7 @@ async def test_a_groups_own_limit_is_10014() -> None:
         assert (await add(server, "alice"))["ErrorCode"] == 10014
 
 
+@pytest.mark.holds("live-by-rest", "10007", "10004")
 @pytest.mark.parametrize(
     ("command", "body", "code"),
     [
@@ -86,6 +89,7 @@ async def test_what_a_live_group_does_not_do(command: str, body: dict[str, objec
         assert (await call(server, command, GroupId="room", **body))["ErrorCode"] == code
 
 
+@pytest.mark.holds("batches", "10005", "10009", "10019")
 @pytest.mark.parametrize(
     ("command", "body", "code"),
     [

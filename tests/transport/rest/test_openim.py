@@ -21,6 +21,7 @@ async def heard(wire: Wire) -> dict[str, Any]:
     return dict(message)
 
 
+@pytest.mark.holds("status", "lenient")
 @pytest.mark.parametrize("command", [STATUS, "openim/querystate"])
 async def test_who_is_online_and_where(command: str) -> None:
     async with a_server() as server, server.connected() as wire:
@@ -42,6 +43,7 @@ async def test_who_is_online_and_where(command: str) -> None:
         assert answer["QueryResult"] == [{"To_Account": "alice", "Status": "Online", "State": "Online"}]
 
 
+@pytest.mark.holds("batches", "90003", "90011")
 @pytest.mark.parametrize("command", [STATUS, SEND_MANY])
 @pytest.mark.parametrize(
     ("users", "code"),
@@ -53,6 +55,7 @@ async def test_receivers_that_are_none(command: str, users: object, code: int) -
         assert (await server.rest(command, body))["ErrorCode"] == code
 
 
+@pytest.mark.holds("push")
 async def test_a_message_reaches_its_receiver_and_the_senders_other_devices() -> None:
     async with a_server() as server, server.connected() as alice, server.connected() as bob:
         await alice.login("alice")
@@ -97,13 +100,16 @@ async def test_a_message_to_many_names_those_who_do_not_exist() -> None:
         assert (await heard(wire))["From_Account"] == "administrator"
 
 
+@pytest.mark.holds(
+    "lengths", "90001", "90002", "90003", "90005", "90007", "90008", "90012", "90026", "90031", "90044", "93000"
+)
 @pytest.mark.parametrize(
     ("change", "code"),
     [
         ({"To_Account": ""}, 90003),
         ({"To_Account": ["alice"]}, 90003),
         ({"To_Account": "nobody"}, 90012),
-        ({"From_Account": "nobody"}, 90048),
+        ({"From_Account": "nobody"}, 90008),
         ({"From_Account": "ä"}, 90008),
         ({"MsgRandom": None}, 90005),
         ({"MsgRandom": "x"}, 90005),
@@ -111,9 +117,11 @@ async def test_a_message_to_many_names_those_who_do_not_exist() -> None:
         ({"MsgBody": None}, 90007),
         ({"MsgBody": []}, 90007),
         ({"MsgBody": [{"MsgType": "TIMTextElem"}]}, 90002),
-        ({"MsgBody": "hello"}, 90002),
+        ({"MsgBody": "hello"}, 90007),
         ({"CloudCustomData": 7}, 90001),
         ({"MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "x" * 8_000}}]}, 93000),
+        ({"MsgLifeTime": "soon"}, 90044),
+        ({"SyncOtherMachine": []}, 90031),
         ({"MsgLifeTime": 604_801}, 90026),
         ({"MsgLifeTime": 604_800}, 0),
         ({"MsgLifeTime": 0}, 0),
@@ -124,3 +132,13 @@ async def test_what_can_be_sent(change: dict[str, object], code: int) -> None:
         await server.import_account("alice")
         body = {"To_Account": "alice", "MsgRandom": 1, "MsgBody": TEXT} | change
         assert (await server.rest(SEND, body))["ErrorCode"] == code
+
+
+@pytest.mark.holds("90055")
+async def test_a_message_to_many_may_be_8000_bytes_long() -> None:
+    async with a_server() as server:
+        await server.import_account("alice")
+        body = {"To_Account": ["alice"], "MsgRandom": 1}
+        long = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "x" * 8_000}}]
+        assert (await server.rest(SEND_MANY, body | {"MsgBody": long}))["ErrorCode"] == 90055
+        assert (await server.rest(SEND_MANY, body | {"MsgBody": TEXT}))["ErrorCode"] == 0

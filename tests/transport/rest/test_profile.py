@@ -31,6 +31,7 @@ async def test_fields_are_set_one_by_one() -> None:
         assert (bob["ResultCode"], bob["ProfileItem"]) == (40003, [])
 
 
+@pytest.mark.holds("40001", "40002", "40003", "40009", "40601", "40610")
 @pytest.mark.parametrize(
     ("body", "code"),
     [

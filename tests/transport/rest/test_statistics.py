@@ -9,6 +9,7 @@ COMMAND = "openconfigsvr/getappinfo"
 TEXT = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "hello"}}]
 
 
+@pytest.mark.holds("statistics")
 async def test_thirty_days_the_newest_first_all_strings() -> None:
     async with a_server(some_settings(start="2026-10-05")) as server:
         answer = await server.rest(COMMAND, {})
@@ -30,12 +31,14 @@ async def test_only_the_fields_that_are_asked_for_and_the_date() -> None:
         assert answer["Result"][0] == {"LoginTimes": "0", "Date": "20261001"}
 
 
+@pytest.mark.holds("130001")
 @pytest.mark.parametrize("fields", ["LoginTimes", [7], {"a": 1}])
 async def test_fields_of_another_form_are_130001(fields: object) -> None:
     async with a_server() as server:
         assert (await server.rest(COMMAND, {"RequestField": fields}))["ErrorCode"] == 130001
 
 
+@pytest.mark.holds("statistics-users")
 async def test_what_happens_is_counted_on_its_day() -> None:
     async with a_server(some_settings(plan="trial")) as server, server.connected() as wire:
         await wire.login("alice")
