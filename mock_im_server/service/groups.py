@@ -16,8 +16,8 @@ from mock_im_server.service.origin import Origin
 if TYPE_CHECKING:
     from mock_im_server.service.app import App
 
-NOT_MEMBER: Final = 10003
-"""Of the vendor's list: the new owner, or who acts, is no member of the group. Assumed."""
+NOT_MEMBER: Final = 10004
+"""The vendor's "invalid parameter": the new owner is no member of the group. Assumed."""
 NOT_ALLOWED: Final = 10007
 OWNER_CANNOT_QUIT: Final = 10009
 
