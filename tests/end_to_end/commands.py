@@ -79,13 +79,17 @@ def disturbed(runs: Path, disturb: Callable[[subprocess.Popen[str]], None], *opt
         text=True,
         start_new_session=True,
     ) as process:
-        deadline_s = time.monotonic() + BEGINS_S_MAX
-        while not any(path.stat().st_size > 2_000_000 for path in runs.glob("*/server/*/journal/*")):
-            assert time.monotonic() < deadline_s, "the run gets under way"
-            time.sleep(0.1)
+        wait_for(lambda: any(path.stat().st_size > 2_000_000 for path in runs.glob("*/server/*/journal/*")))
         disturb(process)
         code = process.wait(ENDS_S_MAX)
     return code, (runs / run_files.LATEST).resolve()
+
+
+def wait_for(is_so: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + BEGINS_S_MAX
+    while not is_so():
+        assert time.monotonic() < deadline_s, "the run gets on"
+        time.sleep(0.05)
 
 
 def children(process: subprocess.Popen[str], part: str) -> list[psutil.Process]:
