@@ -106,11 +106,29 @@ def test_times_are_kept_in_microseconds(healthy: Played) -> None:
 
 
 def test_standard_output_is_one_json_document_with_every_sample(distributed: Played) -> None:
-    """Traps 4.8 and 4.9, 3 and 4: each worker prints, or writes, an empty list; and a verdict would be no JSON."""
+    """Traps 4.8 and 4.9, 3: each worker prints an empty list of its own, and a verdict would be no JSON."""
     samples = {entry["name"]: entry["num_requests"] for entry in json.loads(distributed.out)}
 
     assert sum(samples.values()) == document(distributed.run, run_files.PLAN)["arrivals"]
     assert "plan = ledger = journal = statement" in distributed.err
+
+
+def test_a_worker_that_ends_writes_no_empty_list_in_the_masters_name(tmp_path: Path) -> None:
+    """Trap 4.9, 4: with `--json-file` the last process to end has the last word, and a worker's is `[]`."""
+    samples = tmp_path / "samples.json"
+    written: list[str] = []
+
+    def end_a_worker(process: subprocess.Popen[str]) -> None:
+        (worker, _) = children(process, "locust")
+        worker.terminate()
+        psutil.wait_procs([worker])
+        written.append(samples.read_text() if samples.exists() else "nothing yet")
+
+    options = ("--processes", "2", "--json-file", str(samples.with_suffix("")))
+    disturbed(tmp_path / "runs", end_a_worker, *options)
+
+    assert written != ["[]"]
+    assert json.loads(samples.read_text()), "the master has written its samples"
 
 
 def test_no_sample_of_two_workers_is_lost_at_the_end(distributed: Played) -> None:
