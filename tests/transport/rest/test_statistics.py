@@ -1,11 +1,14 @@
 """`openconfigsvr/getappinfo`: what happened in the last thirty days."""
 
+from pathlib import Path
+
 import pytest
 
 from mock_im_server.transport.rest.statistics import COUNTED, SUMS
 from tests.serving import a_server, at_ms, some_settings
 
 COMMAND = "openconfigsvr/getappinfo"
+MEMBERS = "group_open_http_svc/get_group_member_info"
 TEXT = [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "hello"}}]
 
 
@@ -77,3 +80,24 @@ async def test_what_happens_is_counted_on_its_day() -> None:
         "MaxOnlineNum": ("1", "1"),
     }
     assert {name: (today[name], yesterday[name]) for name in expected} == expected
+
+
+async def test_figures_of_users_and_groups_outlive_a_restart(tmp_path: Path) -> None:
+    settings = some_settings(plan="trial", data_dir=tmp_path)
+    async with a_server(settings) as server, server.connected() as wire:
+        await wire.login("alice")
+        for user_id in ("bob", "carol"):
+            await server.import_account(user_id)
+        await server.rest("im_open_login_svc/account_delete", {"DeleteItem": [{"UserID": "carol"}]})
+        group = {"Type": "Public", "Name": "g", "GroupId": "g", "Owner_Account": "alice"}
+        await server.rest("group_open_http_svc/create_group", group)
+        member = {"Member_Account": "bob", "Role": "Admin", "JoinTime": 1_400_000_000}
+        await server.rest("group_open_http_svc/import_group_member", {"GroupId": "g", "MemberList": [member]})
+        before = [await server.rest(COMMAND), await server.rest(MEMBERS, {"GroupId": "g"})]
+    async with a_server(settings) as server:
+        after = [await server.rest(COMMAND), await server.rest(MEMBERS, {"GroupId": "g"})]
+    # Who is online ends with the process.
+    for answer in (before[0], after[0]):
+        answer["Result"][0].pop("MaxOnlineNum")
+    assert after == before
+    assert before[0]["Result"][0]["RegistUserNumOneDay"] == "3"
