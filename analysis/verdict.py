@@ -72,10 +72,13 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "gates": [
             {
                 "metric": result.gate.metric,
+                "where": result.gate.selection.document(),
                 "rule": result.gate.text,
                 "value": result.value,
                 "passed": result.passed,
                 "kind": result.gate.kind,
+                "on_failure": "warn" if result.gate.is_warning else "fail",
+                "samples": result.samples,
             }
             for result in verdict.gates
         ],
@@ -146,7 +149,7 @@ def summary(verdict: Verdict) -> str:
     if verdict.gates:
         lines += ["", "| gate | must be | is | |", "|---|---|---|---|"]
         lines += [
-            f"| {r.gate.metric} | {r.gate.text} | {r.shown} | {'passed' if r.passed else 'failed'} |"
+            f"| {_cell(r.gate.name)} | {r.gate.text} | {r.shown} | {'passed' if r.passed else 'failed'} |"
             for r in verdict.gates
         ]
     return "\n".join(lines) + "\n"
@@ -174,7 +177,7 @@ def junit(verdict: Verdict) -> str:
         checks.add_testcase(_case(check.name, f"audit.{check.group}", failures))
     for result in verdict.gates:
         failures = [] if result.passed or result.gate.is_warning else [result.finding]
-        name = f"{result.gate.metric} {result.gate.text}"
+        name = f"{result.gate.name} {result.gate.text}"
         gates.add_testcase(_case(name, f"gates.{result.gate.kind}", failures))
     document = JUnitXml("analysis")
     document.add_testsuite(checks)

@@ -34,7 +34,16 @@ def test_verdict_json_has_the_documented_keys(tmp_path: Path) -> None:
         "witnesses": dict.fromkeys(("plan", "ledger", "journal", "statement"), witness),
         "findings": [],
     }
-    assert gates[0] == {"metric": "workers.missing", "rule": "= 0", "value": 0, "passed": True, "kind": "validity"}
+    assert gates[0] == {
+        "metric": "workers.missing",
+        "where": {},
+        "rule": "= 0",
+        "value": 0,
+        "passed": True,
+        "kind": "validity",
+        "on_failure": "fail",
+        "samples": None,
+    }
 
 
 def test_a_passed_run_is_two_lines(tmp_path: Path) -> None:
