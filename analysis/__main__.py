@@ -1,4 +1,4 @@
-"""The command line of the analysis: `audit` judges a run, `bill` prices a month, `focus` exports a bill; and gates."""
+"""The command line of the analysis: `audit` judges a run, `compare` sets of runs, `bill` prices a month; and so on."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, NoReturn
 
-from analysis import gate_commands, run_files
+from analysis import comparison_command, gate_commands, run_files
 from analysis.bills import CALL_TIERS
 from analysis.prices import DEFAULT_BOOK, price_books, sites
 from analysis.quotes import QuoteError, Wish, book_named, book_opened, quote
@@ -80,7 +80,8 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    chosen = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    chosen = _parser().parse_args(comparison_command.sides_apart(given))
     try:
         return int(chosen.command(chosen))
     except KeyboardInterrupt:
@@ -194,6 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     exported.add_argument("run", type=Path, metavar="RUN", help="directory of a run, e.g. runs/latest")
     exported.set_defaults(command=_focus)
+    comparison_command.add(commands, _refuse)
     gate_commands.add(commands, _refuse)
     return parser
 

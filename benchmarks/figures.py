@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from benchmarks import pipelined_client, rest_client, servers
+from analysis.comparison import compare
+from benchmarks import noisy_runs, pipelined_client, rest_client, servers
 from benchmarks.login_frames import frames
 
 ROUNDS = 5
@@ -154,6 +155,23 @@ def _rest(against: str, mine: list[float], others: list[float], reach: float) ->
     return Result(f"REST account_import against {against}", ratio, "×", f"≥ {reach:g}", ratio >= reach, detail)
 
 
+def comparison() -> list[Result]:
+    """How often the comparison of runs cries wolf, and whether it hears one: simulated runs, 200 pairs of sides."""
+    return [part for runs in (6, 10) for part in _comparison(runs)]
+
+
+def _comparison(runs: int) -> list[Result]:
+    false, found = (
+        sum(bool(compare(*pair).worse) for pair in noisy_runs.pairs(200, runs, slower, seed=7)) / 200
+        for slower in (1.0, 1.2)
+    )
+    detail = f"{runs} runs a side, {noisy_runs.REQUESTS:,} requests each, {noisy_runs.NOISE:.0%} of noise between runs"
+    return [
+        Result("false alarms of 200 comparisons of unchanged runs", 100 * false, "%", "≤ 1", false <= 0.01, detail),
+        Result("20 % slow-downs found of 200", 100 * found, "%", "≥ 95", found >= 0.95, detail),
+    ]
+
+
 def _locust(runs: str, *more: str) -> None:
     command = [str(Path(sys.executable).with_name("locust")), "-f", "locustfiles/dau_spike.py", "--headless"]
     subprocess.run([*command, "--runs", runs, *SPIKE, *more], check=True, stdout=subprocess.DEVNULL)
@@ -166,4 +184,5 @@ FIGURES: dict[str, Callable[[], list[Result]]] = {
     "memory": memory,
     "fresh_connections": fresh_connections,
     "rest": rest,
+    "compare": comparison,
 }
