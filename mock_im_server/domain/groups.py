@@ -64,6 +64,11 @@ ADMIN_ROLE: Final = "Admin"
 MEMBER: Final = "Member"
 
 
+FREE_ACCESS: Final = "FreeAccess"
+NEED_PERMISSION: Final = "NeedPermission"
+DISABLE_APPLY: Final = "DisableApply"
+
+
 @dataclass(slots=True)
 class Member:
     """A member of a group; the time is real and in Unix seconds."""
@@ -116,6 +121,16 @@ def members_max(plan: Plan, group_type: str) -> int | None:
     if group_type == LIVE:
         return None
     return COMMUNITY_MEMBERS_MAX if group_type == COMMUNITY else plan.members_per_group_max
+
+
+def join_option(group: Group) -> str:
+    """What becomes of who asks to be a member: only public groups and communities have a choice."""
+    if group.type == PRIVATE:
+        return DISABLE_APPLY
+    if group.type in {CHAT_ROOM, LIVE}:
+        return FREE_ACCESS
+    default = NEED_PERMISSION if group.type == PUBLIC else FREE_ACCESS
+    return str(group.details.get("ApplyJoinOption", default))
 
 
 def creation(  # noqa: PLR0913 -- what a group is made of, by name

@@ -169,7 +169,7 @@ class App:
     async def login(self, requests: Sequence[LoginRequest]) -> list[bytes]:
         """Log users in with their UserSigs; unknown users are registered under the plan's quotas."""
         now_ms = await self.settled_ms()
-        await self._number({request.connection for request in requests}, now_ms)
+        await self.number_connections({request.connection for request in requests}, now_ms)
         day, at = self._quotas_at(now_ms), self.instant(now_ms)
         # A signer lives outside the simulated month, so real time judges its UserSigs.
         real_s = self.real_s()
@@ -247,7 +247,7 @@ class App:
     async def resume(self, connection: Connection, head: frames.Head) -> bytes:
         """Take a session up again with its ticket after a broken connection. Not a login: it counts nowhere."""
         now_ms = await self.settled_ms()
-        await self._number({connection}, now_ms)
+        await self.number_connections({connection}, now_ms)
         user = _user_number(head.tinyid)
         holds = self.holds_ticket(head)
         action = Action(self.clock.epoch)
@@ -280,7 +280,7 @@ class App:
         if not self.holds_ticket(head):
             return frames.answer(head, codes.TICKET_INVALID, codes.TEXTS[codes.TICKET_INVALID])
         now_ms = await self.settled_ms()
-        await self._number({connection}, now_ms)
+        await self.number_connections({connection}, now_ms)
         user = _user_number(head.tinyid)
         if self.sessions.close(user, head.status_instid):
             await self._say_state("Logout", "Unregister", user)
@@ -298,20 +298,14 @@ class App:
             )
         return frames.answer(head, 0, "")
 
-    async def origin_of_frame(self, connection: Connection, head: frames.Head) -> Origin:
-        """Where a frame came from; of a connection that says nothing else first, this is the first row."""
-        if not connection.number:
-            await self._number({connection}, await self.settled_ms())
-        return Origin(connection.number, head.seq, head.platform)
-
-    def user_number(self, head: frames.Head) -> int:
-        """The user for whom a frame speaks, if its ticket holds."""
-        return _user_number(head.tinyid)
-
     def holds_ticket(self, head: frames.Head) -> bool:
         """Whether a frame after login may speak for the user that it names."""
+        return self.user_of(head) > 0
+
+    def user_of(self, head: frames.Head) -> int:
+        """The number of the user that a frame after login speaks for; 0 when its ticket does not hold."""
         user = _user_number(head.tinyid)
-        return user > 0 and head.a2 == self._ticket(user, head.status_instid)
+        return user if user > 0 and head.a2 == self._ticket(user, head.status_instid) else 0
 
     async def disconnect(self, connections: Sequence[Connection]) -> None:
         """End all sessions of connections that have closed."""
@@ -455,7 +449,7 @@ class App:
         named = b"%d.%d.%d" % (user, instance, self._generations.get(user, 0))
         return blake2b(named, key=self._ticket_key, digest_size=16).hexdigest()
 
-    async def _number(self, connections: Iterable[Connection], now_ms: int) -> None:
+    async def number_connections(self, connections: Iterable[Connection], now_ms: int) -> None:
         """Give connections their number and row, late: one that never asks for anything leaves no trace."""
         fresh = [connection for connection in connections if not connection.number]
         if not fresh:
@@ -505,11 +499,16 @@ class App:
 
     async def decided(self, build: Callable[[int], Action]) -> tuple[Outcome, int]:
         """An outcome, and the app's time of it. The action is built anew when the clock moved in between."""
+        (outcome,), now_ms = await self.decided_all(lambda now_ms: [build(now_ms)])
+        return outcome, now_ms
+
+    async def decided_all(self, build: Callable[[int], list[Action]]) -> tuple[list[Outcome], int]:
+        """As `decided`, for a batch: one epoch holds for all of it, so that the clock moves in none."""
         while True:
             now_ms = await self.settled_ms()
-            (outcome,) = await self.store.apply([build(now_ms)])
-            if outcome.code != STALE_EPOCH:
-                return outcome, now_ms
+            outcomes = await self.store.apply(build(now_ms))
+            if outcomes[0].code != STALE_EPOCH:
+                return outcomes, now_ms
 
     async def take_seq(self) -> tuple[Outcome, int]:
         """A place in the one order for a row that changes no count, and the app's time of it."""

@@ -1,10 +1,12 @@
 """Groups: made, joined, left, changed, destroyed. The store counts them; what they are called stands here."""
 
-import json
 from base64 import b32encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
 
 from mock_im_server import journal as log
 from mock_im_server.domain import groups, plans
@@ -25,6 +27,9 @@ ALARM_PERCENT: Final = 70
 """Of the daily quota of net new groups: above it, each creation raises the alarm's webhook."""
 
 _SOMEBODY: Final = Origin()
+_ID_CHARACTERS_MAX: Final = 48
+"""Of a GroupId that a refusal's row quotes: longer ones are none, and must not fill the disk."""
+_encoded: Final = msgspec.json.Encoder().encode
 
 
 class NewGroup(NamedTuple):
@@ -39,6 +44,15 @@ class NewGroup(NamedTuple):
     details: Mapping[str, Any] = {}
     is_imported: bool = False
     created_s: int | None = None
+    refusal: int = 0
+    """The code of what is refused before anything is counted: it only has its place in the one order."""
+
+    @property
+    def first(self) -> tuple[str, ...]:
+        """The owner, if there is one, and the members, each once."""
+        if not self.members:
+            return (self.owner,) if self.owner else ()
+        return tuple(dict.fromkeys(user_id for user_id in (self.owner, *map(_user_id, self.members)) if user_id))
 
 
 class Groups:
@@ -60,44 +74,28 @@ class Groups:
 
     async def create(self, wish: NewGroup, origin: Origin = _SOMEBODY) -> tuple[int, str]:
         """0 and the GroupId, or the code of the refusal."""
+        (made,) = await self.create_all([(wish, origin)])
+        return made
+
+    async def create_all(self, wishes: Sequence[tuple[NewGroup, Origin]]) -> list[tuple[int, str]]:
+        """For each wish, in order, 0 and the GroupId, or the code of the refusal; one pass through the store."""
         app = self._app
-        group_id = wish.group_id or self._fresh_id(wish.type)
-        first = tuple(dict.fromkeys(user_id for user_id, _ in wish.members if user_id != wish.owner))
+        named = self._named(wishes)
 
-        def action(now_ms: int) -> Action:
-            return app.rules.creation(
-                app.plan,
-                app.instant(now_ms),
-                group_id,
-                wish.type,
-                first=(wish.owner, *first),
-                max_members=wish.max_members,
-            )
+        def actions(now_ms: int) -> list[Action]:
+            at = app.instant(now_ms)
+            return [self._creation(wish, at) for wish, _ in named]
 
-        outcome, now_ms = await app.decided(action)
-        if outcome.code:
-            text = {"group_id": group_id, "type": wish.type}
-            self._journal(log.CREATE_REFUSED, outcome, now_ms, origin, text, user_id=wish.owner or None)
-            return outcome.code, group_id
-        created_s = now_ms // 1_000
-        group = Group(
-            number=outcome.number,
-            group_id=group_id,
-            type=wish.type,
-            owner=wish.owner,
-            created_s=created_s if wish.created_s is None else wish.created_s,
-            max_members=wish.max_members,
-            details=dict(wish.details),
-            last_info_s=created_s,
-        )
-        roles = dict(wish.members)
-        group.members = {user_id: Member(roles[user_id], created_s) for user_id in first}
-        if wish.owner:
-            group.members = {wish.owner: Member(OWNER, created_s)} | group.members
-        self._by_id[group_id] = group
-        self._made += 1
-        await self._created(group, outcome, now_ms, origin, is_imported=wish.is_imported)
-        return 0, group_id
+        outcomes, now_ms = await app.decided_all(actions)
+        codes = [wish.refusal or outcome.code for (wish, _), outcome in zip(named, outcomes, strict=True)]
+        members = [user_id for (wish, _), code in zip(named, codes, strict=True) if not code for user_id in wish.first]
+        numbers = dict(zip(members, await app.store.numbers(members), strict=True)) if members else {}
+        for (wish, origin), outcome, code in zip(named, outcomes, codes, strict=True):
+            if code:
+                self._create_refused(wish, outcome._replace(code=code), now_ms, origin)
+            else:
+                self._created(wish, outcome, now_ms, origin, numbers)
+        return [(code, wish.group_id) for (wish, _), code in zip(named, codes, strict=True)]
 
     async def destroy(self, group_id: str, origin: Origin = _SOMEBODY, *, by: str = "") -> int:
         """0, or the code of the refusal; `by` is the user who asks, empty for the app's admin."""
@@ -109,7 +107,7 @@ class Groups:
         elif by and (by != group.owner or group.type == groups.PRIVATE):
             code = NOT_ALLOWED
         if code or group is None:
-            return await self._refused(log.DESTROY_REFUSED, code, origin, group_id, by)
+            return await self.refuse(log.DESTROY_REFUSED, code, group_id, by, origin)
 
         outcome, now_ms = await app.decided(lambda now_ms: app.rules.destruction(app.instant(now_ms), group))
         day = app.calendar.day(now_ms)
@@ -136,7 +134,7 @@ class Groups:
         app = self._app
         group = self._by_id.get(group_id)
         if group is None:
-            return await self._refused(log.JOIN_REFUSED, groups.GROUP_UNKNOWN, origin, group_id, user_id)
+            return await self.refuse(log.JOIN_REFUSED, groups.GROUP_UNKNOWN, group_id, user_id, origin)
         outcome, now_ms = await app.decided(lambda _: groups.joining(app.plan, app.clock.epoch, group, user_id))
         text = {"group_id": group_id, "type": group.type}
         if outcome.code:
@@ -148,6 +146,20 @@ class Groups:
             self._journal(log.JOINED, outcome, now_ms, origin, text | {"role": role} | at)
             app.statistics.count(app.calendar.day(now_ms), "GroupJoinGroupTimes")
         return outcome.code
+
+    async def apply(self, group_id: str, user_id: str, origin: Origin = _SOMEBODY) -> tuple[int, bool]:
+        """Ask to become a member: 0 or the code of the refusal, and whether the user is one now.
+
+        Where a group wants an approval, nothing happens: nobody gives one here (`docs/open-points.md`).
+        """
+        group = self._by_id.get(group_id)
+        option = groups.FREE_ACCESS if group is None or user_id in group.members else groups.join_option(group)
+        if option == groups.DISABLE_APPLY:
+            return await self.refuse(log.JOIN_REFUSED, NOT_ALLOWED, group_id, user_id, origin), False
+        if option == groups.NEED_PERMISSION:
+            return 0, False
+        code = await self.join(group_id, user_id, origin)
+        return code, not code
 
     async def leave(self, group_id: str, user_id: str, origin: Origin = _SOMEBODY) -> int:
         """Be a member no more, of one's own will or not; who was none is no error."""
@@ -212,6 +224,13 @@ class Groups:
             if group.owner == user_id:
                 group.owner = ""
 
+    async def refuse(self, kind: int, code: int, group_id: str, user_id: str, origin: Origin) -> int:
+        """The code; a refusal that needs no store still has its place in the one order."""
+        outcome, now_ms = await self._app.take_seq()
+        text = {"group_id": group_id[:_ID_CHARACTERS_MAX]}
+        self._journal(kind, outcome._replace(code=code), now_ms, origin, text, user_id=user_id or None)
+        return code
+
     async def of_user(self, user_id: str, *, with_live: bool) -> list[Group]:
         """The groups that a user is in, the oldest first."""
         store = self._app.store
@@ -225,41 +244,88 @@ class Groups:
         self._by_id = found
         self._made = made
 
-    async def _created(self, group: Group, outcome: Outcome, now_ms: int, origin: Origin, *, is_imported: bool) -> None:
+    def _named(self, wishes: Sequence[tuple[NewGroup, Origin]]) -> Sequence[tuple[NewGroup, Origin]]:
+        """The wishes, each with a GroupId."""
+        if all(wish.group_id or wish.refusal for wish, _ in wishes):
+            return wishes
+        fresh: set[str] = set()
+        named = []
+        for wish, origin in wishes:
+            group_id = wish.group_id
+            if not group_id and not wish.refusal:
+                group_id = self._fresh_id(wish.type, fresh)
+                fresh.add(group_id)
+            named.append((wish._replace(group_id=group_id), origin))
+        return named
+
+    def _creation(self, wish: NewGroup, at: plans.Instant) -> Action:
         app = self._app
-        numbers = await app.store.numbers(list(group.members))
+        if wish.refusal:
+            return Action(at.epoch)
+        first = wish.first
+        return app.rules.creation(
+            app.plan,
+            at,
+            wish.group_id,
+            wish.type,
+            first=first if wish.owner else ("", *first),
+            max_members=wish.max_members,
+        )
+
+    def _create_refused(self, wish: NewGroup, outcome: Outcome, now_ms: int, origin: Origin) -> None:
+        text = {"group_id": wish.group_id[:_ID_CHARACTERS_MAX], "type": wish.type}
+        self._journal(log.CREATE_REFUSED, outcome, now_ms, origin, text, user_id=wish.owner or None)
+
+    def _created(
+        self, wish: NewGroup, outcome: Outcome, now_ms: int, origin: Origin, numbers: Mapping[str, int]
+    ) -> None:
+        app = self._app
         at = app.instant(now_ms)
+        group = self._made_of(wish, outcome.number, now_ms // 1_000)
+        self._by_id[group.group_id] = group
+        self._made += 1
         text = {
             "group_id": group.group_id,
             "day": at.day,
             "month": at.month,
             "group": group.number,
             "type": group.type,
-            "imported": is_imported,
+            "imported": wish.is_imported,
             "created_s": group.created_s,
             "max_members": group.max_members,
-            "members": numbers,
+            "members": [numbers[user_id] for user_id in group.members],
             "roles": [member.role for member in group.members.values()],
             "details": group.details,
         }
-        owner = numbers[0] if group.owner else 0
+        owner = numbers[group.owner] if group.owner else 0
         self._journal(log.GROUP_CREATED, outcome._replace(number=owner), now_ms, origin, text)
         app.statistics.count(at.day, "GroupNewGroupNum")
-        if app.notify is None or is_imported:
-            return
-        app.notify("Group.CallbackAfterCreateGroup", _described(group, now_ms))
+        if app.notify is not None and not wish.is_imported:
+            app.notify("Group.CallbackAfterCreateGroup", _described(group, now_ms))
+            self._say_alarm(outcome, now_ms)
+
+    @staticmethod
+    def _made_of(wish: NewGroup, number: int, now_s: int) -> Group:
+        roles = {**dict(wish.members), wish.owner: OWNER}
+        return Group(
+            number=number,
+            group_id=wish.group_id,
+            type=wish.type,
+            owner=wish.owner,
+            created_s=now_s if wish.created_s is None else wish.created_s,
+            max_members=wish.max_members,
+            details=dict(wish.details),
+            members={user_id: Member(roles[user_id], now_s) for user_id in wish.first},
+            last_info_s=now_s,
+        )
+
+    def _say_alarm(self, outcome: Outcome, now_ms: int) -> None:
+        app = self._app
         quota = app.plan.net_new_groups_per_day_max
         (used,) = outcome.drawn
-        if quota is not None and used * 100 > quota * ALARM_PERCENT:
+        if app.notify is not None and quota is not None and used * 100 > quota * ALARM_PERCENT:
             alarm = {"QuotaUsed": used, "Quota": quota, "EventTime": str(now_ms)}
             app.notify("Group.CallbackOnDailyGroupQuotaAlarm", alarm)
-
-    async def _refused(self, kind: int, code: int, origin: Origin, group_id: str, user_id: str) -> int:
-        """A refusal that needs no store still has its place in the one order."""
-        outcome, now_ms = await self._app.take_seq()
-        outcome = outcome._replace(code=code)
-        self._journal(kind, outcome, now_ms, origin, {"group_id": group_id}, user_id=user_id or None)
-        return code
 
     async def _nothing_happened(self, outcome: Outcome, now_ms: int) -> None:
         """The order has a number for it, so that the journal needs a row."""
@@ -286,19 +352,23 @@ class Groups:
                 connection=origin.connection,
                 request_seq=origin.request_seq,
                 code=outcome.code,
-                text=json.dumps(text),
+                text=_encoded(text).decode(),
             )
         )
 
-    def _fresh_id(self, group_type: str) -> str:
-        """A GroupId in the vendor's form, unlike any other of this app."""
+    def _fresh_id(self, group_type: str, taken: Collection[str]) -> str:
+        """A GroupId in the vendor's form, unlike any other of this app and unlike those taken."""
         prefix = "@TGS#_" if group_type == groups.COMMUNITY else "@TGS#"
-        digest = blake2b(f"{self._app.settings.sdkappid}.{self._made}".encode(), digest_size=5).digest()
-        found = f"{prefix}2{b32encode(digest).decode()}"
-        if found in self._by_id:
-            self._made += 1
-            return self._fresh_id(group_type)
-        return found
+        for number in count(self._made):
+            digest = blake2b(f"{self._app.settings.sdkappid}.{number}".encode(), digest_size=5).digest()
+            found = f"{prefix}2{b32encode(digest).decode()}"
+            if found not in self._by_id and found not in taken:
+                return found
+        raise AssertionError("numbers do not end")
+
+
+def _user_id(member: tuple[str, str]) -> str:
+    return member[0]
 
 
 def _described(group: Group, now_ms: int) -> dict[str, Any]:

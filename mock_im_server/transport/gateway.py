@@ -14,9 +14,10 @@ from aiohttp import WSMsgType, web
 from pyroaring import BitMap
 
 from mock_im_server.service import App, LoginRequest
+from mock_im_server.transport import user_commands
 from mock_im_server.transport.doors import Doors
 from mock_im_server.transport.sdk_answers import body_of, needs_identity
-from mock_im_server.transport.user_commands import USER_COMMANDS, Caller, carried_out
+from mock_im_server.transport.user_commands import Asked
 from mock_im_server.wire import codes, frames
 
 FRAME_BYTES_MAX: Final = 64 * 1024
@@ -28,8 +29,10 @@ DISCONNECT_DELAY_S: Final = 0.05
 
 _INSTANCE_ID: Final = re.compile(r"[0-9A-Za-z_-]{0,64}", re.ASCII)
 """The SDK's is 32 hex digits. It stands in the journal before a space, so that it must not hold one."""
-_IN_ORDER: Final = frozenset({frames.LOGIN, frames.LOGOUT})
-"""What changes a session is carried out in the order in which it came."""
+_IN_ORDER: Final = frozenset({frames.LOGIN, frames.LOGOUT, *user_commands.USER_COMMANDS})
+"""What changes or asks for what others change is carried out in the order in which it came."""
+
+type_answers = list[tuple["GatewayConnection", bytes]]
 
 
 class GatewayConnection:
@@ -131,11 +134,9 @@ class Gateway:
             # After this point everything answered is in the operating system's hands.
             _send(answers)
 
-    async def _answers(
-        self, inbox: Sequence[tuple[GatewayConnection, bytes]], touched: set[App]
-    ) -> list[tuple[GatewayConnection, bytes]]:
-        answers: list[tuple[GatewayConnection, bytes]] = []
-        logins: defaultdict[App, list[LoginRequest]] = defaultdict(list)
+    async def _answers(self, inbox: Sequence[tuple[GatewayConnection, bytes]], touched: set[App]) -> type_answers:
+        answers: type_answers = []
+        crowd = _Crowd(answers)
         for connection, data in inbox:
             try:
                 frame = frames.decode(data)
@@ -150,22 +151,18 @@ class Gateway:
                 code = codes.BAD_SDKAPPID if app else codes.SDKAPPID_UNKNOWN
                 answers.append((connection, _refused(head, code)))
             elif head.servcmd == frames.LOGIN and not head.a2:
-                logins[app].append(LoginRequest(connection, head))
-            elif head.servcmd in USER_COMMANDS:
-                touched.update(logins)
-                await _login(logins, answers)
-                answers.append((connection, await _carried_out(app, connection, frame)))
+                await crowd.login(app, LoginRequest(connection, head))
+                touched.add(app)
+            elif head.servcmd == user_commands.CREATE_GROUP:
+                await crowd.create(app, Asked(connection, frame))
                 touched.add(app)
             elif head.servcmd in _IN_ORDER:
-                touched.update(logins)
-                await _login(logins, answers)
-                answer = await (app.resume if head.servcmd == frames.LOGIN else app.logout)(connection, head)
-                answers.append((connection, answer))
+                await crowd.disperse()
+                answers.append((connection, await _carried_out(app, connection, frame)))
                 touched.add(app)
             else:
                 answers.append((connection, _answered(app, head)))
-        touched.update(logins)
-        await _login(logins, answers)
+        await crowd.disperse()
         return answers
 
     def _bound(self, connection: GatewayConnection, head: frames.Head) -> App | None:
@@ -175,16 +172,45 @@ class Gateway:
         return connection.app
 
 
-async def _login(
-    logins: defaultdict[App, list[LoginRequest]],
-    answers: list[tuple[GatewayConnection, bytes]],
-) -> None:
-    """Carry out the logins gathered so far, all of an app's at once."""
-    for app, requests in logins.items():
-        replies = await app.login(requests)
-        for (connection, _), reply in zip(requests, replies, strict=True):
-            answers.append((connection, reply))  # type: ignore[arg-type]  # the gateway's own connections
-    logins.clear()
+class _Crowd:
+    """Logins, or creations of groups, that follow one another: carried out together, an app's all at once."""
+
+    def __init__(self, answers: type_answers) -> None:
+        self._answers = answers
+        self._logins: defaultdict[App, list[LoginRequest]] = defaultdict(list)
+        self._creations: defaultdict[App, list[Asked]] = defaultdict(list)
+
+    async def login(self, app: App, request: LoginRequest) -> None:
+        if self._creations:
+            await self.disperse()
+        self._logins[app].append(request)
+
+    async def create(self, app: App, asked: Asked) -> None:
+        if self._logins:
+            await self.disperse()
+        self._creations[app].append(asked)
+
+    async def disperse(self) -> None:
+        """Carry out what has gathered."""
+        for app, requests in self._logins.items():
+            self._add(requests, await app.login(requests))
+        for app, asked in self._creations.items():
+            self._add(asked, await user_commands.created(app, asked))
+        self._logins.clear()
+        self._creations.clear()
+
+    def _add(self, asked: Sequence[LoginRequest | Asked], replies: Sequence[bytes]) -> None:
+        for (connection, _), reply in zip(asked, replies, strict=True):
+            self._answers.append((connection, reply))  # type: ignore[arg-type]  # the gateway's own connections
+
+
+async def _carried_out(app: App, connection: GatewayConnection, frame: frames.Frame) -> bytes:
+    head = frame.head
+    if head.servcmd == frames.LOGIN:
+        return await app.resume(connection, head)
+    if head.servcmd == frames.LOGOUT:
+        return await app.logout(connection, head)
+    return await user_commands.carried_out(app, Asked(connection, frame))
 
 
 async def _end(left: Sequence[GatewayConnection], touched: set[App]) -> None:
@@ -204,17 +230,6 @@ def _send(answers: Sequence[tuple[GatewayConnection, bytes]]) -> None:
         by_connection[connection].append(answer)
     for connection, messages in by_connection.items():
         connection.push(*messages)
-
-
-async def _carried_out(app: App, connection: GatewayConnection, frame: frames.Frame) -> bytes:
-    """What a user asks for that changes or tells more than a session."""
-    head = frame.head
-    if not app.holds_ticket(head):
-        return _refused(head, codes.TICKET_INVALID)
-    number = app.user_number(head)
-    (user_id,) = await app.user_ids([number])
-    origin = await app.origin_of_frame(connection, head)
-    return await carried_out(app, Caller(user_id, number, head.status_instid, origin), frame)
 
 
 def _answered(app: App, head: frames.Head) -> bytes:

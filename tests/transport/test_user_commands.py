@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from mock_im_server import journal as log
 from tests.serving import Server, Wire, a_server, identity, some_settings, type_json
 
 SERVICE = "group_open_http_svc"
@@ -50,6 +51,45 @@ async def test_creates_of_one_tick_are_carried_out_in_their_order() -> None:
         seqs = [await alice.wire.send(f"{SERVICE}.{name}", body, **alice.who) for name in names]
         codes = [(await alice.wire.answer(seq))["body"]["ErrorCode"] for seq in seqs]
         assert codes == [0, 10025, 0, 10010, 0]
+
+
+async def test_groups_without_a_name_of_one_tick_get_one_each() -> None:
+    async with a_server() as server, a_user(server, "alice") as alice:
+        seqs = [
+            await alice.wire.send(f"{SERVICE}.create_group", {"Type": kind, "Name": "room"}, **alice.who)
+            for kind in [LIVE] * 60
+        ]
+        bodies = [(await alice.wire.answer(seq))["body"] for seq in seqs]
+        assert [body["ErrorCode"] for body in bodies] == [0] * 50 + [10036] * 10
+        assert len({body["GroupId"] for body in bodies[:50]}) == 50
+        assert len(list(server.app.groups.all())) == 50
+
+
+async def test_refusals_have_rows_that_name_their_requests_too() -> None:
+    async with a_server() as server, a_user(server, "alice") as alice, a_user(server, "bob") as bob:
+        await alice.create("mine", PUBLIC, ApplyJoinOption="DisableApply")
+        stranger = User(bob.wire, {**bob.who, "a2": "0" * 32})
+        too_long = "g" * 60_000
+        expected = [
+            (stranger, "create_group", {"GroupId": "room"}, "create_refused", -10003),
+            (stranger, "destroy_group", {"GroupId": "mine"}, "destroy_refused", -10003),
+            (stranger, "apply_join_group", {"GroupId": "mine"}, "join_refused", -10003),
+            (bob, "create_group", {"GroupId": 7}, "create_refused", 10004),
+            (bob, "create_group", {"GroupId": too_long, "Type": LIVE, "Name": "n"}, "create_refused", 10004),
+            (bob, "create_group", {"GroupId": "room", "Type": too_long}, "create_refused", 10004),
+            (bob, "destroy_group", {"GroupId": "mine"}, "destroy_refused", 10007),
+            (bob, "destroy_group", {"GroupId": too_long}, "destroy_refused", 10015),
+            (bob, "apply_join_group", {"GroupId": "mine"}, "join_refused", 10007),
+            (bob, "apply_join_group", {"GroupId": "none"}, "join_refused", 10010),
+            (bob, "apply_join_group", {}, "join_refused", 10004),
+        ]
+        for user, command, body, kind, code in expected:
+            assert await user.code(command, body) == code
+            row = server.rows()[-1]
+            assert (row.kind, row.code) == (getattr(log, kind.upper()), code)
+            assert (row.connection, row.request_seq, row.platform) == (2, bob.wire.seq, 7)
+            assert row.user_id == (None if user is stranger else "bob")
+            assert len(row.text or "") < 100
 
 
 async def test_who_asks_is_who_the_ticket_says() -> None:

@@ -13,9 +13,6 @@ from mock_im_server.service import App
 MEMBERS_TOLD_MAX: Final = 6_000
 """As many as the vendor lets a group other than a community have."""
 
-_JOIN_OPTIONS: Final = {groups.PRIVATE: "DisableApply", groups.PUBLIC: "NeedPermission"}
-"""Where nothing was chosen; groups of the other types are free to join."""
-
 _OLDER_NAMES: Final = {"ShutUpAllMember": "MuteAllMember", "ShutUpUntil": "MuteUntil"}
 """Told under these only to who asks for them."""
 
@@ -92,7 +89,7 @@ def described(app: App, group: Group, wanted: Sequence[str] | None) -> Info:
         "NextMsgSeq": group.next_msg_seq,
         "MemberNum": len(group.members),
         "MaxMemberNum": 0 if group.type == groups.LIVE else min(limits, default=0),
-        "ApplyJoinOption": details.get("ApplyJoinOption", _JOIN_OPTIONS.get(group.type, "FreeAccess")),
+        "ApplyJoinOption": groups.join_option(group),
         "MuteAllMember": details.get("MuteAllMember", "Off"),
         "AppDefinedData": details.get("AppDefinedData", []),
     }

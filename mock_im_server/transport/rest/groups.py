@@ -155,15 +155,7 @@ class ChangeOwner(msgspec.Struct):
 
 async def _create(app: App, origin: Origin, body: Create) -> Answer:
     """Make a group."""
-    wish = wished(app, body)
-    members = tuple((member.Member_Account, role_of(member.Role)) for member in body.MemberList or ())
-    if len(members) > FIRST_MEMBERS_MAX:
-        raise Refused(codes.TOO_MANY_MEMBERS)
-    if members and wish.type == groups.LIVE:
-        raise Refused(codes.NOT_ALLOWED)
-    if not all(is_user_id(user_id) for user_id, _ in members):
-        raise Refused(codes.BAD_PARAMETER)
-    return await made(app, wish._replace(members=members), origin)
+    return await made(app, whole_wish(app, body), origin)
 
 
 async def _destroy(app: App, origin: Origin, body: OfGroup) -> Answer:
@@ -275,6 +267,21 @@ def wished(app: App, body: Create) -> NewGroup:
     return NewGroup(
         body.GroupId or "", group_type, owner, max_members=body.MaxMemberCount or None, details=checked_details(body)
     )
+
+
+def whole_wish(app: App, body: Create) -> NewGroup:
+    """The group that is asked for. Raises Refused."""
+    wish = wished(app, body)
+    if not body.MemberList:
+        return wish
+    members = tuple((member.Member_Account, role_of(member.Role)) for member in body.MemberList)
+    if len(members) > FIRST_MEMBERS_MAX:
+        raise Refused(codes.TOO_MANY_MEMBERS)
+    if wish.type == groups.LIVE:
+        raise Refused(codes.NOT_ALLOWED)
+    if not all(is_user_id(user_id) for user_id, _ in members):
+        raise Refused(codes.BAD_PARAMETER)
+    return wish._replace(members=members)
 
 
 async def made(app: App, wish: NewGroup, origin: Origin) -> Answer:
