@@ -22,6 +22,12 @@ Outcome = Literal["passed", "failed", "invalid"]
 
 EXIT_CODES: Final[Mapping[Outcome, int]] = {"passed": 0, "failed": 1, "invalid": 2}
 
+FINDINGS_SHOWN_MAX: Final = 6
+"""On the terminal, which is no place to read dozens; the report has them all."""
+_SEVERITIES: Final = ("invalid", "error", "warning")
+_CONSEQUENCES: Final = ("run_partial", "manifest_incomplete", "gate_failed")
+"""Findings that follow from others, and stand below them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -32,9 +38,16 @@ class Verdict:
 
     @property
     def findings(self) -> list[Finding]:
-        """The audit's, then the failed gates'."""
+        """The audit's and the failed gates', worst first, and among them the cause first."""
         failed = [result.finding for result in self.gates if not result.passed]
-        return [*self.audit.findings, *failed]
+        manifest = self.audit.run.manifest
+        causes = {problem.code for problem in manifest.problems} if manifest else set()
+
+        def rank(finding: Finding) -> tuple[int, bool, bool]:
+            severity = _SEVERITIES.index(finding.severity)
+            return severity, finding.code not in causes, finding.code in _CONSEQUENCES
+
+        return sorted([*self.audit.findings, *failed], key=rank)
 
     @property
     def outcome(self) -> Outcome:
@@ -107,14 +120,29 @@ def agreement(audit: Audit) -> str:
 
 
 def text(verdict: Verdict, report: str) -> str:
-    """Return what a person reads on the terminal."""
-    findings = [f"{finding.severity:7}  {finding.code}: {finding.text}" for finding in verdict.findings]
+    """Return what a person reads on the terminal, in at most eight lines when the run did not pass."""
+    findings = verdict.findings
+    lines = [f"{finding.severity:7}  {finding.code}: {finding.text}" for finding in _telling(findings)]
+    if rest := len(findings) - len(lines):
+        lines.append(f"and {rest} more, in the report and in {run_files.SUMMARY} beside it")
     if verdict.outcome == "passed":
-        lines = [*headlines(verdict.audit), f"{agreement(verdict.audit)}   · report: {report}"]
-        return "\n".join([*lines, *findings])
+        passed = [*headlines(verdict.audit), f"{agreement(verdict.audit)}   · report: {report}"]
+        return "\n".join([*passed, *lines])
     title = "FAILED" if verdict.outcome == "failed" else "INVALID: this run proves nothing"
     count = f"{len(findings)} finding{'' if len(findings) == 1 else 's'}"
-    return "\n".join([f"{title} · {count} · report: {report}", *findings])
+    return "\n".join([f"{title} · {count} · report: {report}", *lines])
+
+
+def _telling(findings: Sequence[Finding]) -> list[Finding]:
+    """Choose what to show: one of each code, as far as there is room, then others of the same."""
+    codes = [finding.code for finding in findings]
+    first = sorted(range(len(findings)), key=lambda at: codes[:at].count(codes[at]))
+    return [findings[at] for at in sorted(first[: _shown(len(findings))])]
+
+
+def _shown(count: int) -> int:
+    """One more than the most is shown rather than counted."""
+    return count if count <= FINDINGS_SHOWN_MAX + 1 else FINDINGS_SHOWN_MAX
 
 
 def write(verdict: Verdict, folder: Path) -> None:

@@ -9,6 +9,7 @@ from junitparser import JUnitXml
 from analysis import run_files, verdict
 from analysis.bills import TIMES
 from tests.analysis.judging import judged
+from tests.analysis.recordings import rewrite_manifest
 from tests.analysis.runs import a_recording, a_run, a_statement
 
 
@@ -70,6 +71,31 @@ def test_a_failed_run_lists_its_findings_one_a_line(tmp_path: Path) -> None:
     assert lines[0].startswith("FAILED · ")
     assert len(lines) == len(judgement.findings) + 1
     assert "DAU of statement and ledger differ: 2026-10-02 51 against 50" in "\n".join(lines)
+
+
+def test_the_cause_comes_first_and_the_rest_is_counted(tmp_path: Path) -> None:
+    recording = a_recording()
+    recording.statement = None
+    run = recording.written(tmp_path).rename(tmp_path / "run.partial")
+    rewrite_manifest(run, complete=False, problems=[{"code": "interrupted", "text": "the run was stopped"}])
+    (run / run_files.LEDGER_FOLDER / "worker-0.arrow").write_bytes(b"")
+    judgement = judged(run)
+    lines = verdict.text(judgement, "r").splitlines()
+    assert lines[0] == f"INVALID: this run proves nothing · {len(judgement.findings)} findings · report: r"
+    assert lines[1] == "invalid  interrupted: the run was stopped"
+    assert len(lines) == 8
+    assert lines[-1] == f"and {len(judgement.findings) - 6} more, in the report and in summary.md beside it"
+    assert judgement.findings[0].code == "interrupted"
+
+
+def test_a_terminal_shows_one_finding_of_each_code_before_more_of_the_same(tmp_path: Path) -> None:
+    recording = a_recording()
+    recording.statement = a_statement("2026-10", {"2026-10-01": 30, "2026-10-02": 20_001}) | {"currency": "EUR"}
+    judgement = judged(recording.written(tmp_path))
+    lines = verdict.text(judgement, "r").splitlines()
+    shown = {line.split()[1] for line in lines[1:-1]}
+    assert len(judgement.findings) > verdict.FINDINGS_SHOWN_MAX + 1
+    assert shown == {f"{finding.code}:" for finding in judgement.findings}
 
 
 def test_junit_has_a_case_for_each_check_and_gate(tmp_path: Path) -> None:
