@@ -111,7 +111,8 @@ def percentiles(latencies: Latencies) -> str:
         axes.set_xticks([at for at, _ in shown], [label for _, label in shown])
         axes.set_xlim(0, nines * 1.02)
         _milliseconds(axes)
-        axes.legend(loc="upper left", frameon=False, handlelength=2.6)
+        # Both curves rise to the right: only below them there is room.
+        axes.legend(loc="lower right", frameon=False, handlelength=2.6)
         _title(axes, "latency by percentile, ms")
         return _svg(figure, "percentiles", "Service and response time by percentile")
 

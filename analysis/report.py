@@ -217,7 +217,10 @@ def _settings(audit: Audit) -> list[tuple[str, str]]:
             ("billing days begin at", f"UTC{plan.readings.billing_offset_ms / 3_600_000:+g}"),
             ("who counts", f"{plan.readings.dau}: a user with a successful login that day"),
             ("day of the charge", plan.readings.charge_day),
-            *((f"option {name}", json.dumps(value)) for name, value in sorted(plan.options.items())),
+            *(
+                (f"option {name}", value if isinstance(value, str) else json.dumps(value))
+                for name, value in sorted(plan.options.items())
+            ),
         ]
     if run.manifest:
         rows += [
