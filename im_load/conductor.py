@@ -39,6 +39,8 @@ SERVER_FOLDER: Final = "server"
 """Where the embedded server keeps its data: stays with an unfinished run, so that it can be started again."""
 WORKERS_TIMEOUT_S: Final = 60.0
 """For a worker to acknowledge, compute a day or hand over its ledger."""
+SETTLED_S: Final = 5.0
+"""Until then the time left is told by the planned pace."""
 LEAD_US: Final = 5_000
 """Between the go and a day's first arrival, so that every worker has heard it."""
 
@@ -350,7 +352,8 @@ class Conductor:
             shutil.rmtree(self._directory.path, ignore_errors=True)
         is_interrupted = self._problems[0]["code"] == "interrupted"
         self.exit_code = INVALID if is_interrupted else WRONG_USE
-        self.verdict_text = "\n".join(f"locust: {problem['text']}" for problem in self._problems)
+        # The first is the cause; workers that are gone now are its consequence.
+        self.verdict_text = f"locust: {self._problems[0]['text']}"
 
     def _keep(self, directory: RunDirectory, started: datetime, duration_s: float) -> None:
         directory.close_ledgers()
@@ -421,11 +424,13 @@ class Conductor:
         if self._options.gates is not None:
             command += ["--gates", str(self._options.gates)]
         self._say("auditing …")
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- our own interpreter and module
-        text = done.stdout.rstrip()
-        if done.stderr.strip():
-            text = f"{text}\n{done.stderr.rstrip()}".lstrip()
-        return done.returncode if 0 <= done.returncode <= WRONG_USE else WRONG_USE, text
+        # A session of its own: Ctrl-C reaches the whole foreground group, and all that is left to do is to judge.
+        done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)  # noqa: S603 -- our own interpreter and module
+        text = "\n".join(said for said in (done.stdout.rstrip(), done.stderr.rstrip()) if said)
+        if 0 <= done.returncode <= WRONG_USE:
+            return done.returncode, text
+        again = f"the audit broke off; repeat it: python -m analysis audit {path}"
+        return WRONG_USE, f"{text}\nlocust: {again}".lstrip()
 
     # --- parts ------------------------------------------------------------------------------------
 
@@ -493,8 +498,10 @@ class Conductor:
                     return  # The conductor notices by itself.
                 answered = sum(counts["answered"] for counts in self._counts.values())
                 now_s = time.monotonic()
-                # As fast as so far: a race has no planned pace, and a planned one may not be reached.
-                rate = answered / (now_s - began_s) or self._options.rate
+                # As fast as so far: a race has no planned pace, and a planned one may not be reached. Not from the
+                # start: short days take their time in clock moves, not in requests.
+                is_settled = answered and now_s - began_s > SETTLED_S
+                rate = answered / (now_s - began_s) if is_settled else self._options.rate
                 self._progress.show(
                     Moment(
                         at_s=now_s,
@@ -517,6 +524,14 @@ class Conductor:
 
     def _say(self, text: str) -> None:
         self._progress.say(text)
+
+
+def check_gates(path: Path) -> None:
+    """That a gate file can be used: seen before the run is played, not after. Raises WrongInputError with one line."""
+    command = [sys.executable, "-m", "analysis", "gates", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- our own interpreter and module
+    if done.returncode:
+        raise WrongInputError(f"--gates {done.stderr.strip().removeprefix('python -m analysis: ')}")
 
 
 def check_host(options: RunOptions) -> None:

@@ -11,17 +11,24 @@ WEEKDAY_PERMILLE: Final = (960, 940, 950, 970, 1_020, 1_100, 1_060)
 """Monday to Sunday, 1,000 on average: chat grows towards the weekend. An assumption, not a measurement."""
 
 
+YEARS: Final = range(1971, 2199)
+"""The server's clock begins with 1970 and ends with 2199; a run also needs the days before and after its month."""
+
+
 class WrongInputError(ValueError):
     """Raised when an option or a file cannot be used; the message says what is wrong, where, and what to do."""
 
 
 def month_dates(month: str) -> list[date]:
-    """Raises WrongInputError when `month` is not a month like 2026-10."""
+    """Raises WrongInputError when `month` is not a month like 2026-10, or not one that a clock can show."""
     try:
         first = date.fromisoformat(f"{month}-01")
     except ValueError as error:
         message = f"--month {month!r}: a month is written like 2026-10"
         raise WrongInputError(message) from error
+    if first.year not in YEARS:
+        message = f"the month {month} cannot be played: years from {YEARS[0]} to {YEARS[-1]} can"
+        raise WrongInputError(message)
     # Day 28 exists in every month, and four days later lies the next one.
     after = (first.replace(day=28) + timedelta(days=4)).replace(day=1)
     return [first + timedelta(days=days) for days in range((after - first).days)]

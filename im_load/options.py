@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final, TypedDict
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from im_load.daily_dau import WrongInputError, from_csv, month_dates, with_spike
 from im_load.plans import Plan, PlanOptions, plan_of
@@ -28,6 +28,8 @@ DAU_MAX: Final = 50_000_000
 COUNT_MAX: Final = 100_000_000
 """Of whatever a scenario makes many of."""
 OWNERS_MAX: Final = 10_000
+DRIVERS_MAX: Final = 64
+"""Each plays any number of users; more of them than cores gain nothing."""
 
 VENDOR_HOSTS: Final = (
     "tim.qq.com",
@@ -79,6 +81,8 @@ def checked(parsed: Any, planned: type_planned) -> RunOptions:  # noqa: ANN401 -
     if gates is not None and not gates.is_file():
         raise WrongInputError(f"--gates {gates}: there is no such file")
     host = _host(parsed.host, allowed=parsed.real_host_costs_money)
+    _check_server(parsed, host)
+    _check_drivers(getattr(parsed, "num_users", None))
     basics = Basics(seed=_integer("--seed", parsed.seed, 0, SEED_MAX), app_plan=_one_of("--plan", parsed.plan, PLANS))
     return RunOptions(
         plan=plan_of(planned(parsed, basics)),
@@ -86,12 +90,12 @@ def checked(parsed: Any, planned: type_planned) -> RunOptions:  # noqa: ANN401 -
         connections=_one_of("--connections", getattr(parsed, "connections", "shared"), CONNECTIONS),
         rate=_rate(getattr(parsed, "rate", DEFAULT_RATE)),
         host=host,
-        control_url=parsed.control_url or f"{host}/control/v1",
+        control_url=_control_url(parsed.control_url) or f"{host}/control/v1",
         control_token=parsed.control_token or "",
         sdkappid=_integer("--sdkappid", parsed.sdkappid or 0, 0, 2**32),
         key=parsed.key or "",
         defect=parsed.defect or None,
-        runs=_runs(Path(parsed.runs)),
+        runs=_runs(parsed.runs),
         gates=gates,
         given=_given(parsed, host),
     )
@@ -112,6 +116,10 @@ def month_of_file(parsed: Any, basics: Basics) -> MonthOptions:  # noqa: ANN401 
     if not parsed.dau_csv:
         raise WrongInputError("--dau-csv: name a file with the columns date and dau")
     days = from_csv(Path(parsed.dau_csv), _scale(parsed.scale))
+    top = max(days, key=days.__getitem__)
+    if days[top] > DAU_MAX:
+        message = f"--dau-csv {parsed.dau_csv}: {days[top]:,} users on {top} are more than {DAU_MAX:,}; lower --scale"
+        raise WrongInputError(message)
     month = next(iter(days)).isoformat()[:7]
     return MonthOptions(**basics, month=month, daily_dau=tuple(days.values()))
 
@@ -154,7 +162,29 @@ def _month(parsed: Any) -> str:  # noqa: ANN401 -- argparse's namespace
     return str(parsed.month)
 
 
-def _runs(path: Path) -> Path:
+def _check_server(parsed: Any, host: str | None) -> None:  # noqa: ANN401 -- argparse's namespace
+    """An option of the other kind of server would be ignored, and the run would not be what was asked for."""
+    if host is None:
+        given = [f"--{name.replace('_', '-')}" for name in ("control_url", "sdkappid") if getattr(parsed, name)]
+        if given:
+            raise WrongInputError(f"{given[0]}: it speaks of a server that is running; name that with --host")
+    elif parsed.defect:
+        raise WrongInputError("--defect: the embedded server has them; start that of --host with its own --defect")
+
+
+def _check_drivers(count: int | None) -> None:
+    if count is not None and count > DRIVERS_MAX:
+        message = (
+            f"--users {count}: these are drivers, each of which plays any number of users; 1 is meant, "
+            f"{DRIVERS_MAX} is the most"
+        )
+        raise WrongInputError(message)
+
+
+def _runs(name: str) -> Path:
+    if not name:
+        raise WrongInputError("--runs: name a folder")
+    path = Path(name)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -217,10 +247,9 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> str:
 def _host(text: str | None, *, allowed: bool) -> str | None:
     if not text:
         return None
-    parts = urlsplit(text if "//" in text else f"http://{text}")
-    name = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or not name:
-        raise WrongInputError(f"--host {text!r}: an address like http://127.0.0.1:18080 is needed")
+    parts = _address("--host", text)
+    # With a dot at its end it is the same name.
+    name = (parts.hostname or "").rstrip(".")
     is_vendors = any(name == domain or name.endswith(f".{domain}") for domain in VENDOR_HOSTS)
     if is_vendors and not allowed:
         message = (
@@ -231,6 +260,25 @@ def _host(text: str | None, *, allowed: bool) -> str | None:
     if parts.scheme == "https":
         raise WrongInputError(f"--host {text}: TLS is not supported yet, use http://")
     return f"http://{parts.netloc}"
+
+
+def _control_url(text: str | None) -> str | None:
+    if not text:
+        return None
+    parts = _address("--control-url", text)
+    return f"http://{parts.netloc}{parts.path}"
+
+
+def _address(option: str, text: str) -> SplitResult:
+    message = f"{option} {text!r}: an address like http://127.0.0.1:18080 is needed"
+    try:
+        parts = urlsplit(text if "//" in text else f"http://{text}")
+        _ = parts.port  # Raises ValueError for what is none.
+    except ValueError as error:
+        raise WrongInputError(message) from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise WrongInputError(message)
+    return parts
 
 
 def _given(parsed: Any, host: str | None) -> dict[str, Any]:  # noqa: ANN401 -- argparse's namespace

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, NoReturn
@@ -20,7 +20,7 @@ from locust.exception import RPCError
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from im_load import options as checking
-from im_load.conductor import INVALID, WRONG_USE, Conductor, check_host
+from im_load.conductor import INVALID, WRONG_USE, Conductor, check_gates, check_host
 from im_load.control import ServerError
 from im_load.daily_dau import WrongInputError
 from im_load.worker import Worker, assignment_from
@@ -70,6 +70,8 @@ class Scenario:
         add_common_options(parser, self._app_plans)
         # argparse exits with 2, which here means an invalid run.
         parser.error = lambda message: _exit_with(f"{message} (see --help)")  # type: ignore[method-assign]
+        # A count that Locust cannot use ends it with 1, which here means a failed run.
+        parser._option_string_actions["--processes"].type = _processes  # noqa: SLF001 -- argparse has no public way
         # Locust's table of every two seconds would run over the progress line; the summary at the end stays.
         parser.set_defaults(only_summary=True)
         if os.environ.get("LOCUST_PROCESSES") or any(word.startswith("--processes") for word in sys.argv):
@@ -136,6 +138,8 @@ class Scenario:
     def _prepare(self, parsed: Namespace) -> None:
         try:
             self._options = checking.checked(parsed, self._planned)
+            if self._options.gates:
+                check_gates(self._options.gates)
             if self._options.host:
                 check_host(self._options)
             parsed.num_users = max(parsed.num_users or 1, parsed.expect_workers or 1)
@@ -249,7 +253,10 @@ class Scenario:
             watcher.kill()
             environment.process_exit_code = conductor.exit_code
             if environment.web_ui is not None:
-                print(conductor.verdict_text, flush=True)
+                _tell_web_ui(conductor)
+            if not environment.stats.total.num_requests:
+                # Tables of nothing would hide the one line that says why.
+                logging.getLogger("locust.stats_logger").disabled = True
             if not conductor.is_interrupted:  # Who interrupted it goes on ending Locust.
                 _end(environment)
 
@@ -327,6 +334,13 @@ def add_common_options(parser: LocustArgumentParser, app_plans: Sequence[str]) -
     )
 
 
+def _tell_web_ui(conductor: Conductor) -> None:
+    """Locust shows its log on a tab of the page, and the terminal has it too."""
+    level = logging.ERROR if conductor.exit_code else logging.INFO
+    for line in conductor.verdict_text.splitlines():
+        logging.getLogger(__name__).log(level, "%s", line)
+
+
 def _sender(environment: Environment) -> Callable[[str, dict[str, Any], str | None], None]:
     runner = environment.runner
     assert runner is not None, "a test runs in a runner"
@@ -362,6 +376,13 @@ def _end_with_parent(parent: int) -> None:
     os._exit(INVALID)
 
 
+def _processes(text: str) -> int:
+    count = int(text) if text.lstrip("-").isdecimal() else -2
+    if count < -1:
+        raise ArgumentTypeError(f"{text!r} is no number of workers; -1 takes one a core")
+    return count
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -370,7 +391,9 @@ def _free_port() -> int:
 
 
 def _on_error(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Locust has no words for a port that is taken."""
+    """Locust has no words for a port that is taken, nor for Ctrl-C while it starts."""
+    if isinstance(error, KeyboardInterrupt):
+        _exit_with("stopped before the run began", INVALID)
     if isinstance(error, RPCError):
         _exit_with(f"--master-bind-port: {error}")
     sys.__excepthook__(kind, error, trace)

@@ -135,6 +135,8 @@ def test_a_killed_server_makes_the_run_invalid_and_loses_nothing_acknowledged(tm
         (("--spike-day", "2026-11-01"), "a day of 2026-10 is written like"),
         (("--host", "https://adminapisgp.im.qcloud.com"), "the vendor's real service"),
         (("--host", "http://127.0.0.1:9"), "does not answer"),
+        (("--gates", "pyproject.toml"), "--gates pyproject.toml: holds [[gate]] tables and nothing else"),
+        (("--processes", "-9"), "'-9' is no number of workers"),
         (("--defect", "nonsense"), "invalid choice: 'nonsense'"),
         (("--nonsense",), "unrecognized arguments: --nonsense"),
     ],

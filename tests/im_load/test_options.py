@@ -83,11 +83,21 @@ def test_a_month_from_a_file_replaces_the_spike(tmp_path: Path) -> None:
         ({"rate": "nan"}, "--rate 'nan'"),
         ({"rate": "fast"}, "--rate 'fast'"),
         ({"gates": "none.toml"}, "--gates none.toml: there is no such file"),
-        ({"sdkappid": "app"}, "--sdkappid 'app'"),
+        ({"host": "http://127.0.0.1", "sdkappid": "app"}, "--sdkappid 'app'"),
         ({"dau_csv": ""}, "--dau-csv: name a file"),
         ({"dau_csv": "x.csv", "scale": "0"}, "--scale '0'"),
         ({"dau_csv": "x.csv", "scale": "half"}, "--scale 'half'"),
         ({"dau_csv": "x.csv", "scale": "Infinity"}, "--scale 'Infinity'"),
+        ({"month": "1970-01"}, "the month 1970-01 cannot be played: years from 1971 to 2198 can"),
+        ({"month": "9999-12"}, "the month 9999-12 cannot be played"),
+        ({"num_users": 2_000_000}, "--users 2000000: these are drivers"),
+        ({"sdkappid": "1400000001"}, "--sdkappid: it speaks of a server that is running"),
+        ({"control_url": "http://127.0.0.1:1"}, "--control-url: it speaks of a server that is running"),
+        ({"host": "http://127.0.0.1", "defect": "billing-day-utc"}, "--defect: the embedded server has them"),
+        ({"host": "http://127.0.0.1", "control_url": "http://"}, "--control-url 'http://'"),
+        ({"host": "http://127.0.0.1:99999"}, "--host 'http://127.0.0.1:99999'"),
+        ({"host": "http://127.0.0.1:port"}, "--host 'http://127.0.0.1:port'"),
+        ({"host": "http://[::1"}, "--host 'http://[::1'"),
         ({"host": "ftp://127.0.0.1"}, "--host 'ftp://127.0.0.1'"),
         ({"host": "http://"}, "--host 'http://'"),
         ({"host": "https://127.0.0.1"}, "TLS is not supported"),
@@ -103,7 +113,14 @@ def test_what_cannot_be_is_refused_with_the_options_name(tmp_path: Path, changed
 
 
 @pytest.mark.parametrize(
-    "host", ["console.tim.qq.com", "http://adminapisgp.im.qcloud.com:80", "HTTP://QQ.COM", "wss.my-imcloud.com"]
+    "host",
+    [
+        "console.tim.qq.com",
+        "console.tim.qq.com.",
+        "http://adminapisgp.im.qcloud.com:80",
+        "HTTP://QQ.COM",
+        "wss.my-imcloud.com",
+    ],
 )
 def test_the_vendors_hosts_need_a_word_more(tmp_path: Path, host: str) -> None:
     with pytest.raises(WrongInputError, match="--real-host-costs-money"):
@@ -112,6 +129,20 @@ def test_the_vendors_hosts_need_a_word_more(tmp_path: Path, host: str) -> None:
 
 def test_a_name_that_only_looks_like_the_vendors_is_no_host_of_theirs(tmp_path: Path) -> None:
     assert options_of(tmp_path, host="http://notqq.com").host == "http://notqq.com"
+
+
+def test_a_file_with_more_users_than_can_be_played_is_refused_before_the_run(tmp_path: Path) -> None:
+    """A run of 6 billion would only look as if it hung."""
+    with pytest.raises(WrongInputError, match=r"users on 2008-01-15 are more than 50,000,000; lower --scale"):
+        options_of(tmp_path, "dau_replay", dau_csv="examples/daily-traffic-2008-01.csv", scale="10000")
+
+
+def test_runs_need_a_folder(tmp_path: Path) -> None:
+    cleared = parsed(tmp_path)
+    cleared.runs = ""
+
+    with pytest.raises(WrongInputError, match="--runs: name a folder"):
+        checked(cleared, PLANNED["dau_spike"])
 
 
 def test_runs_that_cannot_be_written_are_refused_before_the_run(tmp_path: Path) -> None:
