@@ -55,14 +55,17 @@ class Progress:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
 
-    def _rate(self, moment: Moment) -> float:
+    def _rate(self, moment: Moment) -> float | None:
+        """None at the first moment: nothing has been seen to happen yet, which is no standstill."""
         self._window = [seen for seen in self._window if moment.at_s - seen[0] <= RATE_WINDOW_S]
         self._window.append((moment.at_s, moment.answered))
         first_s, first = self._window[0]
+        if len(self._window) == 1:
+            return None
         return (moment.answered - first) / max(moment.at_s - first_s, INTERVAL_S)
 
 
-def line(moment: Moment, rate: float) -> str:
+def line(moment: Moment, rate: float | None) -> str:
     """One moment in words.
 
     >>> line(
@@ -74,7 +77,7 @@ def line(moment: Moment, rate: float) -> str:
     parts = (
         moment.day,
         f"{moment.answered:,} of {moment.arrivals:,} {moment.asks_for}",
-        f"{rate:,.0f}/s",
+        "" if rate is None else f"{rate:,.0f}/s",
         moment.watched,
         f"bill {moment.bill_cents / 100:,.2f} {moment.currency}",
         f"{minutes}:{seconds:02} left",

@@ -43,6 +43,12 @@ def test_the_rate_is_that_of_the_last_three_seconds() -> None:
     assert text.split("\r\x1b[K")[-1].split(" · ")[2] == "20,000/s"
 
 
+def test_the_first_moment_has_no_rate_and_a_standstill_has() -> None:
+    text = shown(Terminal(), AT_100_S, later(0.5, 40_000))
+
+    assert ["/s" in moment for moment in text.split("\r\x1b[K")[1:]] == [False, True]
+
+
 def test_what_is_said_stays_on_a_line_of_its_own() -> None:
     stream = Terminal()
     progress = Progress(stream)
