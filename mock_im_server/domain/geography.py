@@ -55,9 +55,12 @@ class Ranking:
 
     def nearest(self, latitude: float, longitude: float) -> list[tuple[AccessPoint, float]]:
         """All points with their distance in km, nearest first; at equal metres, by code."""
+        points, count = self.points, len(self.points)
+        return [(points[key % count], key // count / M_PER_KM) for key in self.keys(latitude, longitude)]
+
+    def keys(self, latitude: float, longitude: float) -> list[int]:
+        """The same as integers, metres · number of points + index by code: for those who are in a hurry."""
         x, y, z = unit_vector(latitude, longitude)
-        points = self.points
-        count = len(points)
         try:
             metres = [
                 int(EARTH_RADIUS_M * acos(x * to_x + y * to_y + z * to_z) + 0.5) for to_x, to_y, to_z in self.vectors
@@ -66,9 +69,10 @@ class Ranking:
             # Rounding has carried the product of two unit vectors just past one.
             metres = [metres_apart((x, y, z), vector) for vector in self.vectors]
         # One integer for distance and code sorts faster than a pair, and ties cannot go wrong.
+        count = len(metres)
         keys = [distance * count + index for index, distance in enumerate(metres)]
         keys.sort()
-        return [(points[key % count], key // count / M_PER_KM) for key in keys]
+        return keys
 
 
 def nearest(points: Iterable[AccessPoint], latitude: float, longitude: float) -> list[tuple[AccessPoint, float]]:

@@ -4,7 +4,7 @@
 sources stand in `data/latency_model.toml`; the model says what is typical and nothing of a certain line.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import exp
 from random import Random
@@ -30,13 +30,12 @@ class LatencyModel:
     jitter_sigma: float
     """Of the logarithm of a round trip over its typical value."""
 
-    def round_trip_ms(self, distance_km: float) -> float:
-        return self.round_trips_ms([distance_km])[0]
+    @property
+    def ms_per_km(self) -> float:
+        return 2 * self.detour / self.fibre_km_per_ms
 
-    def round_trips_ms(self, distances_km: Iterable[float]) -> list[float]:
-        """The same for many distances."""
-        base_ms, ms_per_km = self.base_ms, 2 * self.detour / self.fibre_km_per_ms
-        return [base_ms + ms_per_km * distance_km for distance_km in distances_km]
+    def round_trip_ms(self, distance_km: float) -> float:
+        return self.base_ms + self.ms_per_km * distance_km
 
     def jitters(self, seed: int) -> tuple[float, ...]:
         """Factors of a lognormal distribution with median 1, the same for the same seed."""

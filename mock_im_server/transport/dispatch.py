@@ -88,25 +88,19 @@ class Dispatch:
         place, client, choice = question
         scheme = "wss" if request.secure else "ws"
         before, after = f"{scheme}://{request.host}/ap/", _path_of(place) if self._urls_name_places else ""
-        router = self._network.routes(choice).router
-        shares: Mapping[str, int] = {offered[0].point.code: NUMBERS}
-        bands: Mapping[str, Band] = {}
-        if client.current or not router.is_full:
-            ways = self._network.ways(place)
-            shares, bands = router.shares(ways, client), router.bands(ways)
-        return [
-            Point(
-                point.code,
-                point.name,
-                point.data_centre,
-                distance_km,
-                latency_ms,
-                shares.get(point.code, 0),
-                bands.get(point.code, _WHOLE),
-                f"{before}{point.code}{after}",
-            )
-            for point, distance_km, latency_ms in offered
+        points = [
+            Point(point.code, point.name, point.data_centre, km, ms, 0, _WHOLE, f"{before}{point.code}{after}")
+            for point, km, ms in offered
         ]
+        router = self._network.routes(choice).router
+        if router.is_full and not client.current:
+            points[0].share_percent = NUMBERS
+            return points
+        ways = self._network.ways(place)
+        shares, bands = router.shares(ways, client), router.bands(ways)
+        for point in points:
+            point.share_percent, point.band = shares[point.code], bands[point.code]
+        return points
 
 
 def _path_of(place: Place | None) -> str:
