@@ -8,8 +8,11 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.figures import FIGURES, Result
+from benchmarks.figures import FIGURES as FIRST_FIGURES
+from benchmarks.figures import Result
+from benchmarks.routing import FIGURES as ROUTING_FIGURES
 
+FIGURES = FIRST_FIGURES | ROUTING_FIGURES
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -8,14 +8,15 @@ from typing import Final, cast
 import uvloop
 
 _UPGRADE: Final = (
-    b"GET /binfo HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 _LENGTH_16: Final = 126
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, frames: Sequence[bytes], in_flight: int) -> None:
+    def __init__(self, path: str, frames: Sequence[bytes], in_flight: int) -> None:
+        self._path = path
         self._frames = frames
         self._in_flight = in_flight
         self._next = 0
@@ -26,7 +27,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        self.transport.write(_UPGRADE)
+        self.transport.write((_UPGRADE % self._path).encode())
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -63,14 +64,16 @@ class _Connection(asyncio.Protocol):
         self.transport.write(b"".join(frames))
 
 
-async def _run(port: int, frames: Sequence[bytes], connections: int, in_flight: int) -> float:
+async def _run(port: int, frames: Sequence[bytes], connections: int, in_flight: int, path: str) -> float:
     each = len(frames) // connections
     loop = asyncio.get_running_loop()
     began = time.perf_counter()
     opened = []
     for number in range(connections):
         part = frames[number * each : (number + 1) * each]
-        _, connection = await loop.create_connection(lambda part=part: _Connection(part, in_flight), "127.0.0.1", port)
+        _, connection = await loop.create_connection(
+            lambda part=part: _Connection(path, part, in_flight), "127.0.0.1", port
+        )
         opened.append(connection)
     await asyncio.gather(*(connection.done for connection in opened))
     duration = time.perf_counter() - began
@@ -79,6 +82,6 @@ async def _run(port: int, frames: Sequence[bytes], connections: int, in_flight: 
     return duration
 
 
-def run(port: int, frames: Sequence[bytes], connections: int, in_flight: int) -> float:
+def run(port: int, frames: Sequence[bytes], connections: int, in_flight: int, path: str = "/binfo") -> float:
     """Seconds until every frame has its answer; the connections are closed afterwards."""
-    return uvloop.run(_run(port, frames, connections, in_flight))
+    return uvloop.run(_run(port, frames, connections, in_flight, path))

@@ -39,9 +39,9 @@ def echo() -> Iterator[Measured]:
 
 
 @contextmanager
-def mock() -> Iterator[Measured]:
+def mock(*options: str) -> Iterator[Measured]:
     arguments = ("-m", "mock_im_server", "--port", "0", "--start", "2026-10-01", "--rate-limits", "off")
-    with _started(*arguments) as (process, line):
+    with _started(*arguments, *options) as (process, line):
         yield Measured(process, int(json.loads(line)["url"].rpartition(":")[2]))
 
 

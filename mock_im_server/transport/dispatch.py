@@ -21,7 +21,7 @@ ANSWERS_MAX: Final = 10_000
 _WHOLE: Final = Band(0, NUMBERS)
 
 
-class Point(msgspec.Struct):
+class Point(msgspec.Struct, gc=False):
     """An offered access point."""
 
     code: str
