@@ -106,7 +106,8 @@ class _AnswerHead(msgspec.Struct):
 
 
 class _AnswerBody(msgspec.Struct):
-    ErrorCode: int
+    ErrorCode: int = 0
+    """A push, a kick say, has none."""
 
 
 class _AnswerFrame(msgspec.Struct):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from mock_im_server.domain import groups, plans
-from mock_im_server.domain.actions import Action, Claim, Effects, Leave, Outcome
+from mock_im_server.domain.actions import Action, Claim, Effects, Leave, Outcome, Quota
 from mock_im_server.domain.apps import Rules
 from mock_im_server.domain.billing import Overage
 from mock_im_server.domain.calendar import BillingCalendar
@@ -82,7 +82,9 @@ def _creation_of_nobodys(*given: object, **named: object) -> Action:
     if any(claim.quota.name.startswith(plans.MEMBERS) for claim in creation.claims):
         return creation
     # A group without members takes no place and is in no peak.
-    return creation._replace(claims=(), effects=Effects(needs=creation.effects.needs, draws=creation.effects.draws))
+    elsewhere = creation.claims[0]._replace(quota=Quota("empty_groups", None, 0))
+    effects = Effects(needs=creation.effects.needs, draws=creation.effects.draws)
+    return creation._replace(claims=(elsewhere,), effects=effects)
 
 
 def _about(dau: int) -> int:

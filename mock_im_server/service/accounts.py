@@ -27,16 +27,16 @@ class Accounts:
     async def import_all(self, user_ids: Sequence[str], origin: Origin = Origin()) -> list[int]:  # noqa: B008 -- immutable
         """For each, in order, 0 or the code of the refusal: the first that fit succeed.
 
-        Importing a known UserID again succeeds, changes nothing, and leaves no row.
+        Importing a known UserID again succeeds and changes nothing; its row names no UserID, only the number.
         """
         app = self._app
         now_ms = await app.settled_ms()
         epoch = app.clock.epoch
         outcomes = await app.ordered([plans.import_of_account(app.plan, epoch, user_id) for user_id in user_ids])
         for user_id, outcome in zip(user_ids, outcomes, strict=True):
-            if outcome.code or outcome.added:
-                kind = log.IMPORT_REFUSED if outcome.code else log.IMPORTED
-                app.journal.append(_row(kind, outcome, now_ms, user_id, origin))
+            kind = log.IMPORT_REFUSED if outcome.code else log.IMPORTED
+            named = user_id if outcome.code or outcome.added else None
+            app.journal.append(_row(kind, outcome, now_ms, named, origin))
             if outcome.added:
                 app.statistics.count(app.calendar.day(now_ms), "RegistUserNumOneDay")
         return [outcome.code for outcome in outcomes]

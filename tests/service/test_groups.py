@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mock_im_server import catalogue
+from mock_im_server import journal as log
 from mock_im_server.apps import Apps
 from mock_im_server.domain.apps import AppSettings, Rules
 from mock_im_server.domain.calendar import DAY_MS
@@ -197,6 +198,30 @@ async def test_an_import_over_the_cap_admits_the_first_that_fit(app_on: type_app
 
 
 @pytest.mark.holds("crossing")
+async def test_every_number_of_the_order_has_its_row(tmp_path: Path) -> None:
+    """Whatever succeeds without a change, too: a journal with a gap has lost something."""
+    apps = apps_in(tmp_path)
+    settings = AppSettings(SDKAPPID, "pro", KEY, account_delete=True)
+    app = await apps.make(settings, fixed_ms=at_ms("2026-10-31"))
+    await app.accounts.import_all(["alice", "bob", "alice", "alice"])
+    await app.groups.create(NewGroup("room", PUBLIC, "alice"))
+    await app.groups.join("room", "alice")
+    await app.groups.leave("room", "bob")
+    await app.groups.change_owner("room", "alice")
+    await app.accounts.delete_all(["bob", "bob"])
+    await app.accounts.kick("alice")
+    await app.accounts.kick("nobody")
+    for refused in ("one", "one"):
+        await app.groups.destroy(refused)
+        await app.calls.start(refused, [])
+    await app.move_clock(at_ms("2026-12-03"))
+    apps.close()
+    found = [
+        row["seq"] for batch in log.read(tmp_path / str(SDKAPPID) / "journal").batches for row in batch.to_pylist()
+    ]
+    assert found == list(range(1, len(found) + 1))
+
+
 async def test_what_exists_beyond_a_limit_stays_when_the_plan_gets_smaller(app_on: type_app_on) -> None:
     app = await app_on("ultimate")
     await created(app, 52, LIVE)
