@@ -105,7 +105,7 @@ class Driver:
             places=places.tolist(),
             users=arrivals.users[places].tolist(),
             verbs=arrivals.verbs[places].tolist(),
-            doors=columns.doors[places].tolist(),
+            doors=arrivals.doors[places].tolist(),
             groups=arrivals.groups[places].tolist(),
             players=arrivals.players[places].tolist(),
             sigs=arrivals.sigs[places].tolist(),

@@ -143,7 +143,10 @@ class Gateway:
         return Trunk(url, self._driver.connection_id(), self._sdkappid)
 
     def _read(self, trunk: Trunk) -> None:
-        trunk.read(self._on_answers)
+        try:
+            trunk.read(self._on_answers)
+        except ValueError as error:
+            self._driver.fail(f"{trunk.name} sent what is no frame: {error}")
         self._lost(trunk)
 
     def _on_answers(self, trunk: Trunk, messages: list[bytes]) -> None:
@@ -155,8 +158,8 @@ class Gateway:
         connection, requests = trunk.instance_id, trunk.requests
         rows: list[type_row] = []
         admitted = 0
-        for data in messages:
-            answer = decode_answer(data)
+        # All of them first: what cannot be read leaves every request of this moment open.
+        for data, answer in zip(messages, [decode_answer(data) for data in messages], strict=True):
             seq, code = answer.head.seq, answer.body.ErrorCode
             request = requests.pop(seq, None)
             if request is None:

@@ -54,7 +54,6 @@ class PhaseColumns:
     ) -> None:
         self.countries = world.country_of(plan.options.seed, arrivals.users)
         self.platforms = population.platforms(plan.options.seed, arrivals.users, arrivals.devices)
-        self.doors = arrivals.doors()
         self._arrivals = arrivals
         self._plan = plan
         self._first_row = first_row
@@ -65,7 +64,7 @@ class PhaseColumns:
 
     def points(self, places: np.ndarray) -> list[str]:
         """The access point of each of some arrivals; empty for those that do not go over the gateway."""
-        at = np.where(self.doors[places] == GATEWAY, self.countries[places], len(self._points) - 1)
+        at = np.where(self._arrivals.doors[places] == GATEWAY, self.countries[places], len(self._points) - 1)
         return [self._points[country] for country in at.tolist()]
 
     def columns(self, places: np.ndarray) -> dict[str, pa.Array]:

@@ -101,13 +101,13 @@ class Frames:
         return spoilt[BAD_SIG_CODES[sig - 1]]()
 
 
+# A push answers nothing: it has `seq` 0 and need not have a code.
 class _AnswerHead(msgspec.Struct):
-    seq: int
+    seq: int = 0
 
 
 class _AnswerBody(msgspec.Struct):
     ErrorCode: int = 0
-    """A push, a kick say, has none."""
 
 
 class _AnswerFrame(msgspec.Struct):

@@ -44,6 +44,7 @@ class Trunk:
         self.requests: dict[int, Any] = {}
         """What the owner wants to find again when the answer comes, by `seq`."""
         self.is_open = False
+        self.name = urlsplit(gateway_url).netloc
         self._url = f"{gateway_url}/binfo?sdkappid={sdkappid}&instanceid={instance_id}&platform=7&sdkversion=im-load"
         self._socket: socket.socket | None = None
         self._sending = Semaphore()

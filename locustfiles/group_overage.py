@@ -1,8 +1,9 @@
 """Hundreds of thousands of groups over REST: what their peak costs, and that destroyed ones do not count.
 
 Owners are imported, then groups are created as fast as the quotas allow: 10,000 net new ones a day (10006 for one
-more), 500 for each owner on Pro (10037 for one more). On the days that are left some are destroyed again. The bill is
-for the month's peak: 250,000 groups are 2 started 100,000 above the free ones, 299.98 USD.
+more), 500 for each owner on Pro (10037 for one more); some come and go on every day and count for nothing. On the days
+that are left many are destroyed. The bill is for the month's peak: 250,000 groups are 2 started 100,000 above the free
+ones, 299.98 USD.
 """
 
 from locust.argument_parser import LocustArgumentParser

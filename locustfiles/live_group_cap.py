@@ -1,9 +1,9 @@
-"""Live groups (AVChatRoom) at their cap: far more creates than places, released at one instant, over the gateway.
+"""Live groups (AVChatRoom) at their cap: far more creates than places, released at one instant.
 
 A round a day. Race: nothing but creates, and exactly 50 get in (10 on a trial; on Ultimate the day's 10,000 net new
 groups are the cap). Clearing: each owner destroys what it tried. Churn: create three, destroy three, all at once, and
 in the end nothing is left. On the last day rooms that nobody is in take every place, three of them are destroyed, and
-exactly three creates get in.
+exactly three creates get in. Nine creates of ten go over the gateway, the others over REST.
 """
 
 from locust.argument_parser import LocustArgumentParser

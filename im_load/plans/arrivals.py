@@ -31,7 +31,7 @@ GATEWAY: Final = 0
 REST: Final = 1
 CONTROL: Final = 2
 DOORS: Final = (GATEWAY, REST, REST, GATEWAY, GATEWAY, GATEWAY, GATEWAY, CONTROL, CONTROL, CONTROL)
-"""Where each verb goes, unless a phase sends its groups over REST."""
+"""Where each verb goes, unless a plan says otherwise: groups may go over REST as well."""
 GROUP_VERBS: Final = (CREATE, DESTROY, JOIN, QUIT)
 
 GOOD_SIG: Final = 0
@@ -72,9 +72,9 @@ class Arrivals:
     """Whose order counts: mostly the user."""
     devices: npt.NDArray[np.int8]
     """1 for a user's first device, 2 for the second: the session's instance."""
+    doors: npt.NDArray[np.int8]
+    """GATEWAY, REST or CONTROL."""
     kind_names: tuple[str, ...]
-    door: int | None = None
-    """Where all of them go; None: each verb to its own."""
 
     def __len__(self) -> int:
         return len(self.users)
@@ -82,13 +82,6 @@ class Arrivals:
     def share(self, number: int, count: int) -> Ints:
         """Places of the arrivals that driver `number` of `count` plays: all those of its players, in order."""
         return np.flatnonzero(self.players % count == number)
-
-    def doors(self) -> npt.NDArray[np.int8]:
-        """For each arrival GATEWAY, REST or CONTROL."""
-        if self.door is not None:
-            return np.full(len(self), self.door, dtype=np.int8)
-        doors: npt.NDArray[np.int8] = np.array(DOORS, dtype=np.int8)[self.verbs]
-        return doors
 
     def codes(self) -> dict[int, int]:
         """How many answers of each code are due where only spoilt UserSigs are refused."""
@@ -105,9 +98,9 @@ def arrivals(  # noqa: PLR0913 -- columns by name; what is one number for all ma
     groups: int | npt.ArrayLike = NOBODY,
     players: npt.ArrayLike | None = None,
     times_ms: int | npt.ArrayLike = 0,
-    door: int | None = None,
+    doors: int | npt.ArrayLike | None = None,
 ) -> Arrivals:
-    """Columns of one kind; `players` are the users unless given."""
+    """Columns of one kind; `players` are the users and each verb goes where it belongs, unless given."""
 
     def column(values: int | npt.ArrayLike, dtype: type[np.generic]) -> npt.NDArray[np.generic]:
         return np.broadcast_to(np.asarray(values, dtype=dtype), (count,))
@@ -121,8 +114,8 @@ def arrivals(  # noqa: PLR0913 -- columns by name; what is one number for all ma
         groups=column(groups, np.int64),  # type: ignore[arg-type]
         players=column(users if players is None else players, np.int64),  # type: ignore[arg-type]
         devices=column(1, np.int8),  # type: ignore[arg-type]
+        doors=column(np.array(DOORS)[np.asarray(verbs)] if doors is None else doors, np.int8),  # type: ignore[arg-type]
         kind_names=(kind,),
-        door=door,
     )
 
 

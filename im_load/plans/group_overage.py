@@ -33,6 +33,8 @@ from im_load.plans.plan import Plan, PlanOptions
 TYPES: Final = ("Public", "Private", "ChatRoom")
 OVER: Final = 10
 """Creates beyond a cap that is reached."""
+COME_AND_GO: Final = 50
+"""Groups that are created and destroyed again on each day, before its others: they count for nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,7 @@ class GroupOveragePlan(Plan):
         for day in range(self._days):
             first = day * self._per_day
             count = min(self._per_day, self._groups - first)
+            yield self._come_and_go(day, min(COME_AND_GO, count))
             yield self._step(day, CREATE, first, count)
             if count == self._per_day:
                 yield self._over(day, "over_day", DAILY_GROUP_LIMIT, owner=NOBODY)
@@ -127,8 +130,30 @@ class GroupOveragePlan(Plan):
             count=count,
             make=partial(self._spread, verb, first, count),
             outcome=Expected({0: count}, {name: (count, count)}),
-            from_ms=HOUR_MS,
+            from_ms=2 * HOUR_MS,
             until_ms=22 * HOUR_MS,
+        )
+
+    def _come_and_go(self, day: int, count: int) -> Phase:
+        """In nobody's name. No more than the day's others, so that they are in no peak."""
+        groups = np.arange(self._extra, self._extra + count)
+        self._extra += count
+        return Phase(
+            day=day,
+            count=2 * count,
+            make=lambda: arrivals(
+                "come_and_go",
+                np.repeat([CREATE, DESTROY], count),
+                count=2 * count,
+                groups=np.tile(groups, 2),
+                players=np.tile(groups, 2),
+                times_ms=HOUR_MS,
+                doors=REST,
+            ),
+            outcome=Expected({0: 2 * count}, {"create_group": (count, count), "destroy_group": (count, count)}),
+            from_ms=HOUR_MS,
+            until_ms=2 * HOUR_MS,
+            is_at_once=True,
         )
 
     def _over(self, day: int, kind: str, refusal: int, *, owner: int) -> Phase:
@@ -141,7 +166,7 @@ class GroupOveragePlan(Plan):
             day=day,
             count=OVER,
             make=lambda: arrivals(
-                kind, CREATE, count=OVER, users=users, groups=extra, players=extra, times_ms=from_ms, door=REST
+                kind, CREATE, count=OVER, users=users, groups=extra, players=extra, times_ms=from_ms, doors=REST
             ),
             outcome=Expected({refusal: OVER}, {"create_group": (0, 0)}),
             from_ms=from_ms,
@@ -151,10 +176,10 @@ class GroupOveragePlan(Plan):
 
     def _spread(self, verb: int, first: int, count: int) -> Arrivals:
         groups = np.arange(first, first + count)
-        times_ms = HOUR_MS + np.arange(count) * (21 * HOUR_MS) // count
+        times_ms = 2 * HOUR_MS + np.arange(count) * (20 * HOUR_MS) // count
         # Each owner's groups are spread over the days; a destroyer is the app's backend, in nobody's name.
         users = groups % self._owners if verb == CREATE else np.full(count, NOBODY)
         kind = "grow" if verb == CREATE else "shrink"
         return arrivals(
-            kind, verb, count=count, users=users, groups=groups, players=groups, times_ms=times_ms, door=REST
+            kind, verb, count=count, users=users, groups=groups, players=groups, times_ms=times_ms, doors=REST
         )

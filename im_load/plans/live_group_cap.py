@@ -18,6 +18,7 @@ from im_load.daily_dau import WrongInputError, month_dates
 from im_load.plans.arrivals import (
     CREATE,
     DESTROY,
+    GATEWAY,
     HOUR_MS,
     JOIN,
     LOGIN,
@@ -33,6 +34,8 @@ from im_load.plans.arrivals import (
 from im_load.plans.limits import DAILY_GROUP_LIMIT, GROUP_UNKNOWN, LIMITS, LIVE_GROUP_LIMIT, Quota
 from im_load.plans.plan import Plan, PlanOptions
 
+OVER_REST: Final = 10
+"""Every tenth create of a race goes over REST, the others over the gateway."""
 BATCH: Final = 3
 """Groups that an owner creates before it destroys them again, the FAQ's own number."""
 
@@ -147,7 +150,7 @@ class LiveGroupCapPlan(Plan):
         return Phase(
             day=day,
             count=count,
-            make=partial(self._of_owners, kind, CREATE, groups, hours[0] * HOUR_MS),
+            make=partial(self._raced, kind, groups, hours[0] * HOUR_MS),
             outcome=Expected({0: won, self._refusal: count - won}, {"create_group": (won, won)}),
             from_ms=hours[0] * HOUR_MS,
             until_ms=hours[1] * HOUR_MS,
@@ -192,7 +195,7 @@ class LiveGroupCapPlan(Plan):
         return Phase(
             day=day,
             count=count,
-            make=lambda: arrivals(kind, verb, count=count, groups=groups, players=groups, times_ms=span[0], door=REST),
+            make=lambda: arrivals(kind, verb, count=count, groups=groups, players=groups, times_ms=span[0], doors=REST),
             outcome=Expected({0: count}, {verb_name: (count, count)}),
             from_ms=span[0],
             until_ms=span[1],
@@ -222,10 +225,15 @@ class LiveGroupCapPlan(Plan):
 
     # --- arrivals ---------------------------------------------------------------------------------
 
-    def _of_owners(self, kind: str, verb: int, groups: Ints, time_ms: int) -> Arrivals:
+    def _raced(self, kind: str, groups: Ints, time_ms: int) -> Arrivals:
+        """Some owners leave it to the app's backend: both doors lead to the same places."""
+        doors = np.where(np.arange(len(groups)) % OVER_REST, GATEWAY, REST)
+        return self._of_owners(kind, CREATE, groups, time_ms, doors)
+
+    def _of_owners(self, kind: str, verb: int, groups: Ints, time_ms: int, doors: Ints | None = None) -> Arrivals:
         """The owners in turn, one group each."""
         owners = self._owner_of(groups)
-        return arrivals(kind, verb, count=len(groups), users=owners, groups=groups, times_ms=time_ms)
+        return arrivals(kind, verb, count=len(groups), users=owners, groups=groups, times_ms=time_ms, doors=doors)
 
     def _churned(self, groups: Ints, time_ms: int) -> Arrivals:
         """Every other owner is half a turn behind, so that creates meet destroys however few drivers there are."""

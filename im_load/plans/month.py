@@ -12,6 +12,7 @@ from im_load.daily_dau import month_dates
 from im_load.plans.arrivals import (
     BAD_SIG_CODES,
     DAY_MS,
+    GATEWAY,
     HOUR_MS,
     LOGIN,
     NOBODY,
@@ -112,6 +113,7 @@ class MonthPlan(Plan):
             groups=np.broadcast_to(np.int64(NOBODY), len(users)),
             players=users,
             devices=np.where(kinds == SECOND_DEVICE, 2, 1).astype(np.int8),
+            doors=np.broadcast_to(np.int8(GATEWAY), len(users)),
             kind_names=KINDS,
         )
 

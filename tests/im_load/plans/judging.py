@@ -8,7 +8,7 @@ import numpy as np
 from im_load.plans import Plan, plan_from_json, plan_json
 from im_load.plans.arrivals import VERBS, Arrivals
 
-COLUMNS = ("users", "kinds", "times_ms", "sigs", "verbs", "groups", "players", "devices")
+COLUMNS = ("users", "kinds", "times_ms", "sigs", "verbs", "groups", "players", "devices", "doors")
 
 
 def assert_sound(plan: Plan) -> None:

@@ -43,6 +43,7 @@ def test_the_quotas_give_what_the_plan_expects(groups: int, destroy: int) -> Non
                     net[phase.day] = net.get(phase.day, 0) + 1
             elif verb == "destroy_group":
                 del exist[group]
+                net[phase.day] = net.get(phase.day, 0) - 1
             most = max(most, len(exist))
             outcome.note(verb, code)
         assert_as_expected(plan, index, outcome)
@@ -65,10 +66,10 @@ def test_a_quarter_of_a_million_takes_25_days_and_500_owners() -> None:
     days = a_plan(250_000, 150_000).as_json("group_overage", {})["days"]
 
     assert [day.get("admitted") for day in days[:2]] == [
-        {"import": [500, 500], "create_group": [10_000, 10_000]},
-        {"create_group": [10_000, 10_000]},
+        {"import": [500, 500], "create_group": [10_050, 10_050], "destroy_group": [50, 50]},
+        {"create_group": [10_050, 10_050], "destroy_group": [50, 50]},
     ]
-    assert days[24]["codes"] == {"0": 10_000, "10006": 10, "10037": 10}
+    assert days[24]["codes"] == {"0": 10_100, "10006": 10, "10037": 10}
     assert [day["admitted"] for day in days[25:]] == [{"destroy_group": [25_000, 25_000]}] * 6
 
 
@@ -94,4 +95,4 @@ def test_what_a_month_cannot_hold_is_refused(changed: dict[str, object], said: s
 
 
 def test_a_full_month_can_be_left_as_it_is() -> None:
-    assert a_plan(310_000, 0).as_json("group_overage", {})["days"][30]["codes"]["0"] == 10_000
+    assert a_plan(310_000, 0).as_json("group_overage", {})["days"][30]["codes"]["0"] == 10_100
