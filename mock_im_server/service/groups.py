@@ -173,8 +173,8 @@ class Groups:
         if not outcome.code and group.members.pop(user_id, None) is not None:
             self._journal(log.LEFT, outcome, now_ms, origin, {"group_id": group_id, "type": group.type})
             app.statistics.count(app.calendar.day(now_ms), "GroupQuitGroupTimes")
-        elif not outcome.code:
-            await self._nothing_happened(outcome, now_ms)
+        else:
+            self._nothing_happened(outcome, now_ms)
         return outcome.code
 
     async def change(
@@ -327,7 +327,7 @@ class Groups:
             alarm = {"QuotaUsed": used, "Quota": quota, "EventTime": str(now_ms)}
             app.notify("Group.CallbackOnDailyGroupQuotaAlarm", alarm)
 
-    async def _nothing_happened(self, outcome: Outcome, now_ms: int) -> None:
+    def _nothing_happened(self, outcome: Outcome, now_ms: int) -> None:
         """The order has a number for it, so that the journal needs a row."""
         self._app.journal.append(Row(outcome.seq, now_ms, log.GROUP_CHANGED, text="{}"))
 
