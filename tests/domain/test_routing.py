@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mock_im_server.domain.capacity import Health, State
+from mock_im_server.domain.capacity import Health, State, bands, shares
 from mock_im_server.domain.geography import AccessPoint, Ranking
 from mock_im_server.domain.latency import LatencyModel, LatencyTable
 from mock_im_server.domain.routing import Choice, Client, NoPlaceError, Policy, Router, Way
@@ -303,6 +303,18 @@ def test_half_the_capacity_keeps_seven_users_in_ten() -> None:
     assert firsts.count("a") / len(USERS) == pytest.approx(0.7, abs=0.06)
     assert set(firsts) == {"a", "b"}
     assert router.shares(ABC) == {"a": 70, "b": 30, "c": 0}
+
+
+@given(st.fixed_dictionaries({code: st.none() | st.integers(0, 100) for code in CODES}))
+def test_while_only_points_of_full_capacity_are_down_shares_are_envoys(capacities: dict[str, int | None]) -> None:
+    ways = a_line({code: 100.0 * index for index, code in enumerate(CODES)})
+    health = {
+        code: Health(State.DOWN) if capacity is None else Health(capacity_percent=capacity)
+        for code, capacity in capacities.items()
+    }
+    up = [code for code in CODES if health[code].is_up]
+    envoys = shares(bands([health[code].score for code in up]))
+    assert Router(health, Choice()).shares(ways) == dict(zip(up, envoys, strict=True))
 
 
 def test_nobody_in_particular_is_offered_the_nearest_point_that_has_any_room() -> None:
