@@ -1,8 +1,17 @@
-"""Runs that several files look at."""
+"""What several files look at: runs, and the vendor's SDK."""
+
+from pathlib import Path
 
 import pytest
 
+from tests.end_to_end import official_sdk
 from tests.end_to_end.commands import SPIKE, Played, played_once
+
+
+@pytest.fixture(scope="session")
+def sdk() -> Path:
+    """A folder with the vendor's client SDK."""
+    return official_sdk.installed()
 
 
 @pytest.fixture(scope="session")
