@@ -41,6 +41,9 @@ _COSTLY_DECADES: Final = (10, 100, 1_000, 10_000)
 _DECADES: Final = 20
 """A narrow figure that reaches above this multiple of the free quota names only powers of ten."""
 _CURVE_POINTS: Final = 160
+_SECOND_MS: Final = 1_000
+_CROWDED: Final = 1_000
+"""A latency axis that spans more than this factor has a tick at powers of ten only."""
 
 _STYLE: Final[Any] = {
     "svg.fonttype": "none",
@@ -301,9 +304,19 @@ def _curve(sorted_ms: Floats, nines: float) -> tuple[Floats, Floats]:
 
 
 def _milliseconds(axes: Axes) -> None:
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=9))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: f"{value:g}"))
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if high > _CROWDED * low else (1.0, 2.0, 5.0), numticks=9))
+    axes.yaxis.set_major_formatter(FuncFormatter(_duration))
     axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _duration(value_ms: float, _at: object = None) -> str:
+    """Write milliseconds bare and seconds with their unit: five digits would not fit.
+
+    >>> _duration(0.5), _duration(200), _duration(20_000)
+    ('0.5', '200', '20 s')
+    """
+    return f"{value_ms:g}" if value_ms < _SECOND_MS else f"{value_ms / _SECOND_MS:g} s"
 
 
 def _short(value: float, _at: object = None) -> str:
