@@ -85,6 +85,8 @@ class Result:
     @property
     def shown(self) -> str:
         """Write the value for people."""
+        if self.value is None:
+            return "unknown"
         is_float = isinstance(self.value, float)
         return f"{self.value:.6g}" if is_float else str(self.value)
 
