@@ -198,7 +198,7 @@ def _meaning(run: Run) -> str:
     low, high = (run.terms.bill(Usage(dau)).dau_units for dau in (interval.low, interval.high))
     between = f": the peak lies between {interval.low:,} and {interval.high:,} DAU, "
     if low == high:
-        return between + f"{low} units either way"
+        return between + f"{low} unit{'' if low == 1 else 's'} either way"
     return between + f"which crosses a tier edge ({low} to {high} units)"
 
 
