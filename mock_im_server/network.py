@@ -67,6 +67,7 @@ class Network:
         places: Mapping[str, type_coordinates],
         latency: LatencyTable,
     ) -> None:
+        """Raises ValueError where the latency table names what there is not: a misspelt row must not go unnoticed."""
         self.version = 1
         self.latency = latency
         self.points = access_points
@@ -77,7 +78,15 @@ class Network:
         self._choices: dict[int, Choice] = {}
         self._routes: dict[Choice, Routes] = {}
         self._places = {name.casefold(): Place(name, *coordinates) for name, coordinates in places.items()}
+        self._check_latency_table()
         self._rank_places()
+
+    def _check_latency_table(self) -> None:
+        known = {place.name for place in self._places.values()}
+        for place, row in self.latency.measured.items():
+            if place not in known or not row.keys() <= self._health.keys():
+                message = f"the latency table names a place or an access point that is not known: {place}, {[*row]}"
+                raise ValueError(message)
 
     def _rank_places(self) -> None:
         self._rows = {place.name: row for row, place in enumerate(self._places.values())}

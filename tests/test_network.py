@@ -60,6 +60,12 @@ def test_measured_round_trips_stand_before_the_model() -> None:
     assert first(network, "KR") == "kr"
 
 
+@pytest.mark.parametrize("table", [{"XX": {"kr": 1.0}}, {"KR": {"kr": 1.0, "atlantis": 1.0}}, {"kr": {"kr": 1.0}}])
+def test_a_latency_table_names_only_what_there_is(table: dict[str, dict[str, float]]) -> None:
+    with pytest.raises(ValueError, match="not known: "):
+        a_network(table)
+
+
 def test_every_change_has_a_version_and_what_changes_nothing_has_none() -> None:
     network = a_network()
     told: list[tuple[str, Health]] = []

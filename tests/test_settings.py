@@ -57,6 +57,10 @@ def test_rate_limits_are_off_or_a_number(text: str, expected: int) -> None:
     assert parse(["--rate-limits", text]).rate_limits == expected
 
 
+def test_round_trips_are_off_or_have_a_seed() -> None:
+    assert [parse(options).round_trips for options in ([], ["--round-trips"], ["--round-trips", "7"])] == [None, 1, 7]
+
+
 def test_the_control_token_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TOKEN_VARIABLE, "chosen")
     assert parse([]).control_token == "chosen"
