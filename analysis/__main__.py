@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 import traceback
@@ -94,16 +95,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _audit(chosen: argparse.Namespace) -> int:
     # Imported here so that `bill` answers at once.
-    from analysis import audit, gates, loading, report, verdict  # noqa: PLC0415
+    from analysis import audit, gates, github, loading, report, verdict  # noqa: PLC0415
 
     progress = _Progress()
     folder: Path = chosen.run
+    gate_file = chosen.gates or gates.DEFAULT_FILE
     try:
-        gate_file = gates.read(chosen.gates or gates.DEFAULT_FILE)
+        chosen_gates = gates.read(gate_file)
         progress("reading")
         run = loading.load(folder.resolve())
         audited = audit.audit(run, progress)
-        judged = verdict.Verdict(audited, gates.evaluate(gate_file, audited))
+        judged = verdict.Verdict(audited, gates.evaluate(chosen_gates, audited))
     except (gates.GateError, loading.NotARunError) as wrong:
         return _refuse(str(wrong))
     progress("writing the report")
@@ -114,6 +116,13 @@ def _audit(chosen: argparse.Namespace) -> int:
         return _refuse(f"cannot write into {folder}: {unwritable.strerror}")
     progress.end()
     _say(verdict.text(judged, str(folder / run_files.REPORT)))
+    if chosen.github and (lines := github.annotations(judged, gate_file, Path.cwd())):
+        _say(lines)
+    if chosen.job_summary is not None:
+        try:
+            github.append_summary(verdict.summary(judged), chosen.job_summary)
+        except OSError as unwritable:
+            return _refuse(f"cannot write {chosen.job_summary}: {unwritable.strerror}")
     return judged.exit_code
 
 
@@ -184,6 +193,21 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_argument("run", type=Path, metavar="RUN", help="directory of a run, e.g. runs/latest")
     audit.add_argument(
         "--gates", type=Path, metavar="FILE", help="gate file (default: the five that every run must pass)"
+    )
+    in_actions = os.environ.get("GITHUB_ACTIONS") == "true"
+    audit.add_argument(
+        "--github",
+        action=argparse.BooleanOptionalAction,
+        default=in_actions,
+        help="print findings as annotations of GitHub Actions (default: where GITHUB_ACTIONS is true)",
+    )
+    summary = os.environ.get("GITHUB_STEP_SUMMARY") if in_actions else None
+    audit.add_argument(
+        "--job-summary",
+        type=Path,
+        metavar="FILE",
+        default=Path(summary) if summary else None,
+        help="append summary.md to FILE (default: GITHUB_STEP_SUMMARY, in GitHub Actions)",
     )
     audit.set_defaults(command=_audit)
     _add_bill(commands)

@@ -14,7 +14,9 @@ def headline(audit: Audit) -> str:
 
 def headlines(audit: Audit) -> list[str]:
     """Say how the caps held, one line a quota at which the run raced; last, what the month costs."""
-    return [*(cap.line for cap in audit.caps if cap.is_raced), _costs(audit)]
+    # Without a statement nobody has billed anything yet.
+    foretold = "predicted: " if audit.bill and audit.run.statement is None else ""
+    return [*(cap.line for cap in audit.caps if cap.is_raced), foretold + _costs(audit)]
 
 
 def _costs(audit: Audit) -> str:

@@ -61,7 +61,7 @@ def headroom(bill: Bill) -> list[Headroom]:
     >>> dau.left, dau.filled, dau.next_unit_cents, dau.last_unit_from
     (2000, 0.8, 14999, 20001)
     """
-    return [_of(line) for line in bill.overages]
+    return [_of(line) for line in bill.overages if line.per > 1]
 
 
 def peak_origin(answered: pd.DataFrame, count: Count, terms: Terms, bill: Bill) -> PeakOrigin | None:

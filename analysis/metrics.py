@@ -8,10 +8,12 @@ import numpy as np
 
 from analysis import latencies
 from analysis.billing_days import iso
+from analysis.bills import Line
 from analysis.cap_table import Cap
 from analysis.completeness import PeakInterval
 from analysis.headroom import Headroom
 from analysis.latencies import Floats, Latencies, quantile
+from analysis.quotas import QUOTAS
 from analysis.samples import Requests, Samples
 from analysis.selections import EVERYTHING, Selection
 
@@ -153,6 +155,27 @@ def _line(item: str, pick: Callable[[Headroom], Value]) -> Callable[[Samples], V
     return lambda samples: pick(samples.headroom[item]) if item in samples.headroom else None
 
 
+def _charged(is_wanted: Callable[[Line], bool]) -> Callable[[Samples], int | None]:
+    def of(samples: Samples) -> int | None:
+        return sum(line.amount_cents for line in samples.bill.lines if is_wanted(line)) if samples.bill else None
+
+    return of
+
+
+def _filled(quota: str) -> Callable[[Samples], float | None]:
+    """By what was certainly taken; None where the plan has no such cap, or the run did not come near the subject."""
+
+    def of(samples: Samples) -> float | None:
+        if samples.audit is None:
+            return None
+        taken = [(one.limit, one.least) for one in samples.audit.bounds if one.quota.name == quota]
+        for tally in samples.audit.tallies:
+            taken += [(limit, tally.reached) for limit in tally.limits[-1:] if limit and tally.quota.name == quota]
+        return max((reached / limit for limit, reached in taken), default=None)
+
+    return of
+
+
 def _percentiles() -> dict[str, Metric]:
     found = {}
     for name, (what, times) in _TIMES.items():
@@ -181,6 +204,8 @@ METRICS: Final[Mapping[str, Metric]] = {
     "bill.total_cents": _growing(
         "the whole statement", lambda samples: samples.bill.total_cents if samples.bill else None
     ),
+    "bill.groups_cents": _of_audit("what groups cost", _charged(lambda line: line.item == "groups")),
+    "bill.calls_cents": _of_audit("what calls cost", _charged(lambda line: line.item.startswith("call_"))),
     "headroom.dau_left": _of_audit("users a day until the next unit", _line("dau", lambda room: room.left)),
     "headroom.dau_filled": _of_audit(
         "used part of the DAU's last unit, or of the free quota", _line("dau", lambda room: room.filled)
@@ -198,6 +223,11 @@ METRICS: Final[Mapping[str, Metric]] = {
     "caps.over": _of_caps("requests admitted over a cap", lambda cap: cap.over),
     "caps.refused_below": _of_caps("requests refused although a place was free", lambda cap: cap.below),
     "caps.refused": _of_caps("requests refused by a cap", lambda cap: cap.refused),
+    "caps.wrong_code": _of_caps("refusals with a wrong code", lambda cap: cap.wrong_code),
+    **{
+        f"caps.{quota.name}_filled": _of_audit(f"most {quota.words} by the plan's cap", _filled(quota.name))
+        for quota in QUOTAS.values()
+    },
     "ledger.rows": _growing("requests in the ledgers", lambda samples: samples.run.ledger.table.num_rows),
     "ledger.rows_missing": _of_audit("planned requests without a row", _rows_missing),
     "ledger.unknown_outcomes": _growing("requests without an answer", lambda samples: len(samples.run.ledger.open)),

@@ -1,16 +1,19 @@
 """What the same ledger would cost under other readings of what the vendor leaves open."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
 from analysis import recount
-from analysis.bills import Bill, bill
+from analysis.bills import TRIAL, Bill, Usage, bill
 from analysis.counts import Count, Peak, peak
 from analysis.loading import Run, Terms
 from analysis.prices import price_books
 from analysis.witnesses import Counts, ledger_usage, usage
 
 _SNAPSHOT: Final = "groups are counted at 00:00 on the 1st of the next month"
+_WHOLE: Final = "all groups are charged once there are more than the free ones"
+_NO_FEE: Final = "the app was opened in this month, which is free of the plan's fee"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,18 @@ def alternatives(run: Run, terms: Terms, counts: Counts) -> list[Alternative]:
         volume = counts.journal_volume or counts.ledger_volume
         left = [day.left for number, day in sorted(volume.groups_by_day.items()) if number in terms.days][-1:]
         found.append(Alternative(_SNAPSHOT, top, terms.bill(replace(used, peak_groups=sum(left)))))
+    found += [Alternative(reading, top, other) for reading, other in _other_prices(terms, used)]
     for name, book in price_books().items():
         if name != terms.book.name and terms.plan in book.plan_fee:
             found.append(Alternative(f"price book {name}", top, bill(book, terms.plan, used)))
     return found
+
+
+def _other_prices(terms: Terms, used: Usage) -> Iterator[tuple[str, Bill]]:
+    """Price the same usage by other readings of the same price book."""
+    book, groups = terms.book, terms.book.groups
+    if groups and terms.plan != TRIAL and used.peak_groups > groups.free:
+        yield _WHOLE, bill(replace(book, groups=replace(groups, free=0)), terms.plan, used)
+    if book.plan_fee[terms.plan]:
+        own = terms.bill(used)
+        yield _NO_FEE, replace(own, lines=tuple(line for line in own.lines if line.item != "plan"))

@@ -15,7 +15,6 @@ from analysis.billing_days import iso
 from analysis.bills import ABSENT, Bill, Line, money, price
 from analysis.headlines import headlines
 from analysis.latencies import Latencies, quantile
-from analysis.other_readings import Alternative, alternatives
 from analysis.plans import plans
 from analysis.verdict import Verdict
 from analysis.volumes import DayOfGroups
@@ -63,7 +62,7 @@ def page(verdict: Verdict) -> str:
         witnesses=[(name, audit.summaries[name]) for name in WITNESSES],
         has_users=_has_users(audit),
         steps=waterfall(audit),
-        other=_other(audit),
+        outlook=verdict.outlook,
         latency=_table(times),
         plots=_plots(audit, times),
         cap_plots=_cap_plots(audit),
@@ -154,10 +153,6 @@ def item(line: Line, plan: str) -> str:
 def _has_users(audit: Audit) -> bool:
     """Whether a run is about users: somebody logged in, or nothing else was asked for."""
     return any(audit.counts.ledger.dau.values()) or not audit.counts.ledger.others
-
-
-def _other(audit: Audit) -> list[Alternative]:
-    return alternatives(audit.run, audit.terms, audit.counts) if audit.terms else []
 
 
 def _plots(audit: Audit, times: Latencies) -> dict[str, Markup | None]:

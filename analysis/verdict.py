@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
-from analysis import run_files
+from analysis import outlook, run_files
 from analysis.audit import Audit
 from analysis.billing_days import iso
 from analysis.bills import ABSENT, money
@@ -16,9 +17,13 @@ from analysis.cap_table import Cap
 from analysis.findings import Finding
 from analysis.gates import Result
 from analysis.headlines import headlines
+from analysis.outlook import Outlook
 from analysis.witnesses import WITNESSES, Summary
 
 Outcome = Literal["passed", "failed", "invalid"]
+
+FORMAT: Final = 1
+"""Of `verdict.json`; a key that changes its meaning, or goes, raises it."""
 
 EXIT_CODES: Final[Mapping[Outcome, int]] = {"passed": 0, "failed": 1, "invalid": 2}
 
@@ -29,12 +34,17 @@ _CONSEQUENCES: Final = ("run_partial", "manifest_incomplete", "gate_failed")
 """Findings that follow from others, and stand below them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Verdict:
     """An audit judged by gates."""
 
     audit: Audit
     gates: Sequence[Result]
+
+    @cached_property
+    def outlook(self) -> Outlook:
+        """What lies around it."""
+        return outlook.of(self.audit)
 
     @property
     def findings(self) -> list[Finding]:
@@ -68,7 +78,10 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
     audit = verdict.audit
     terms, top, bill = audit.terms, audit.peak, audit.bill
     return {
+        "format": FORMAT,
+        "run": audit.run.manifest.id if audit.run.manifest else audit.run.folder.name,
         "outcome": verdict.outcome,
+        "bill_is": outlook.bill_is(audit),
         "month": terms.month if terms else None,
         "peak_dau": top.dau if top else None,
         "peak_day": iso(top.day) if top and top.day is not None else None,
@@ -95,6 +108,7 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
             }
             for result in verdict.gates
         ],
+        **verdict.outlook.document(),
     }
 
 
@@ -180,6 +194,8 @@ def summary(verdict: Verdict) -> str:
             f"| {_cell(r.gate.name)} | {r.gate.text} | {r.shown} | {'passed' if r.passed else 'failed'} |"
             for r in verdict.gates
         ]
+    if around := verdict.outlook.markdown():
+        lines += ["", *around]
     return "\n".join(lines) + "\n"
 
 

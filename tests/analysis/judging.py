@@ -7,9 +7,9 @@ from analysis.audit import audit
 from analysis.verdict import Verdict
 
 
-def judged(run: Path) -> Verdict:
+def judged(run: Path, gate_file: Path = gates.DEFAULT_FILE) -> Verdict:
     audited = audit(loading.load(run))
-    return Verdict(audited, gates.evaluate(gates.read(gates.DEFAULT_FILE), audited))
+    return Verdict(audited, gates.evaluate(gates.read(gate_file), audited))
 
 
 def codes(verdict: Verdict) -> set[str]:

@@ -18,9 +18,13 @@ def test_verdict_json_has_the_documented_keys(tmp_path: Path) -> None:
     verdict.write(judged(run), run)
     found = json.loads((run / run_files.VERDICT).read_text())
     gates = found.pop("gates")
+    around = {key: found.pop(key) for key in ("headroom", "peak_set_by", "readings", "unproven")}
     witness = {"peak_dau": 20_001, "amount_cents": 29_998, "peak_groups": 0, "total_cents": 44_997}
     assert found == {
+        "format": 1,
+        "run": "a_run",
         "outcome": "passed",
+        "bill_is": "compared",
         "month": "2026-10",
         "peak_dau": 20_001,
         "peak_day": "2026-10-16",
@@ -35,6 +39,7 @@ def test_verdict_json_has_the_documented_keys(tmp_path: Path) -> None:
         "witnesses": dict.fromkeys(("plan", "ledger", "journal", "statement"), witness),
         "findings": [],
     }
+    assert (around["headroom"][0]["left"], around["peak_set_by"]["day"]) == (9_999, "2026-10-16")
     assert gates[0] == {
         "metric": "workers.missing",
         "where": {},
