@@ -38,8 +38,9 @@ def test_every_request_that_was_issued_was_answered(by_two: Played) -> None:
     assert sum(worker["answered"] for worker in workers) == sum(worker["issued"] for worker in workers) == arrivals
 
 
-def test_a_part_of_a_ledger_that_is_lost_on_its_way_makes_the_run_invalid(tmp_path: Path) -> None:
-    """Trap 4.10: nobody notices a message that does not arrive."""
+@pytest.fixture(scope="module")
+def lossy(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """Ten times the users, and a part of the ledger that does not arrive."""
     lost: list[str] = []
 
     def loses(name: str, _data: object) -> bool:
@@ -47,16 +48,19 @@ def test_a_part_of_a_ledger_that_is_lost_on_its_way_makes_the_run_invalid(tmp_pa
         lost.extend([name] if name == "im_ledger" else [])
         return name == "im_ledger" and len(lost) == 3
 
-    done = played(tmp_path, loses=loses)
+    return played(tmp_path_factory.mktemp("runs"), loses=loses, peak_dau="6000")
 
-    assert done.code == 2
-    findings = json.loads((done.run / "verdict.json").read_text())["findings"]
+
+def test_a_part_of_a_ledger_that_is_lost_on_its_way_makes_the_run_invalid(lossy: Played) -> None:
+    """Trap 4.10: nobody notices a message that does not arrive."""
+    assert lossy.code == 2
+    findings = json.loads((lossy.run / "verdict.json").read_text())["findings"]
     assert {"ledger_rows_differ", "ledger_rows_missing"} <= {finding["code"] for finding in findings}
 
 
-def test_what_a_worker_is_told_does_not_grow_with_the_users(by_two: Played, tmp_path: Path) -> None:
+def test_what_a_worker_is_told_does_not_grow_with_the_users(by_two: Played, lossy: Played) -> None:
     """Trap 4.10: a set of a million UserIDs would block the heartbeats; workers compute their share of the plan."""
     few = [size for name, _, size in by_two.to_workers if name == "im_assign"]
-    more = [size for name, _, size in played(tmp_path, peak_dau="6000").to_workers if name == "im_assign"]
+    more = [size for name, _, size in lossy.to_workers if name == "im_assign"]
 
     assert max(more) - max(few) < 200
