@@ -1,0 +1,132 @@
+"""Runs the scenarios at full size and against every planted defect, and says what was proven."""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mock_im_server.defects import DEFECTS
+
+PASSED: Final = 0
+GATE_FAILED: Final = 1
+RUN_SECONDS_MAX: Final = 1_200
+
+SMALL_MONTH: Final = ("dau_spike", "--peak-dau", "650", "--baseline-dau", "50")
+BILLED_MONTH: Final = ("dau_spike", "--peak-dau", "12000", "--baseline-dau", "50")
+ACCOUNTS: Final = ("account_cap",)
+LIVE_GROUPS: Final = ("live_group_cap", "--attempts", "4000")
+CALLS: Final = ("call_trial",)
+
+SHOWN_BY: Final = {
+    "amounts-rounded-daily": CALLS,
+    "billing-day-utc": SMALL_MONTH,
+    "cap-off-by-one": LIVE_GROUPS,
+    "cap-raced": ACCOUNTS,
+    "charge-day-late": SMALL_MONTH,
+    "dau-approximate": SMALL_MONTH,
+    "dau-per-device": SMALL_MONTH,
+    "deleted-user-dropped": ACCOUNTS,
+    "destroyed-group-counted": LIVE_GROUPS,
+    "empty-group-free": LIVE_GROUPS,
+    "midnight-lost": SMALL_MONTH,
+    "refused-login-counted": SMALL_MONTH,
+    "whole-peak-charged": BILLED_MONTH,
+}
+"""Which scenario meets each defect."""
+MET_BY_NO_SCENARIO: Final = {
+    "dau-of-other-app": "no scenario drives two apps",
+    "resume-counted": "no scenario resumes",
+}
+"""Shown by `tests/test_defects.py` only."""
+SEEDS: Final = (7, 11, 23)
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A run that has ended."""
+
+    exit_code: int
+    seconds: float
+    verdict: dict[str, Any]
+
+
+def played(scenario: tuple[str, ...], *options: str) -> Played:
+    """Play a scenario headless in a directory of its own, and read its verdict."""
+    name, *given = scenario
+    with tempfile.TemporaryDirectory(prefix="proof-") as runs:
+        command = [sys.executable, "-m", "locust", "-f", f"locustfiles/{name}.py", "--headless", "--runs", runs]
+        began = time.monotonic()
+        done = subprocess.run(
+            [*command, *given, *options], capture_output=True, text=True, timeout=RUN_SECONDS_MAX, check=False
+        )
+        seconds = time.monotonic() - began
+        verdict = Path(runs) / "latest" / "verdict.json"
+        return Played(done.returncode, seconds, json.loads(verdict.read_text()) if verdict.exists() else {})
+
+
+def caps() -> bool:
+    """1,000,000 racing creates over the gateway, four workers: none over the cap, none wrongly refused."""
+    run = played(("live_group_cap", "--attempts", "1000000", "--processes", "4"))
+    return said(f"1,000,000 attempts at 50 live groups, {run.seconds:.0f} s", run)
+
+
+def overage() -> bool:
+    """250,000 groups made over REST and 150,000 destroyed: a groups line of 299.98."""
+    run = played(("group_overage",))
+    amounts = [line["amount_cents"] for line in run.verdict.get("lines", []) if line["item"] == "groups"]
+    is_right = said(f"group overage, groups line {amounts} cents, {run.seconds:.0f} s", run)
+    return is_right and amounts == [29_998]
+
+
+def said(text: str, run: Played) -> bool:
+    is_right = run.exit_code == PASSED
+    print(f"{'ok  ' if is_right else 'FAIL'} {text}", flush=True)
+    for finding in run.verdict.get("findings", []) if not is_right else []:
+        print(f"     {finding['severity']} {finding['code']}: {finding['text']}", flush=True)
+    return is_right
+
+
+def defects() -> bool:
+    """Every planted defect is found, and the healthy server raises no alarm, over several seeds."""
+    found = 0
+    for name, scenario in SHOWN_BY.items():
+        run = played(scenario, "--defect", name)
+        is_found = run.exit_code == GATE_FAILED
+        found += is_found
+        first = next((one["text"] for one in run.verdict.get("findings", []) if one["severity"] == "error"), "")
+        print(f"{'ok  ' if is_found else 'FAIL'} {name}: {DEFECTS[name].summary} · {first[:90]}", flush=True)
+    alarms = 0
+    for scenario in sorted(set(SHOWN_BY.values())):
+        for seed in SEEDS:
+            run = played(scenario, "--seed", str(seed))
+            alarms += not said(f"healthy {scenario[0]}, seed {seed}", run)
+    for name, why in MET_BY_NO_SCENARIO.items():
+        print(f"     {name}: {why}", flush=True)
+    print(f"found {found} of {len(SHOWN_BY)} defects that a scenario meets, {alarms} false alarms", flush=True)
+    return found == len(SHOWN_BY) and not alarms
+
+
+PROOFS: Final[dict[str, Callable[[], bool]]] = {"caps": caps, "overage": overage, "defects": defects}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m proofs",
+        description="Prove caps at full size and that the audit finds every planted defect; about ten minutes in all.",
+        epilog="proofs: " + "; ".join(f"{name}: {proof.__doc__}" for name, proof in PROOFS.items()),
+    )
+    parser.add_argument("proofs", nargs="*", metavar="proof", help="only these (all)")
+    chosen = parser.parse_args().proofs or list(PROOFS)
+    if unknown := sorted(set(chosen) - set(PROOFS)):
+        parser.exit(3, f"no such proof: {', '.join(unknown)}; there are {', '.join(PROOFS)}\n")
+    return 0 if sum(not PROOFS[name]() for name in chosen) == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
