@@ -21,7 +21,7 @@ import gevent
 from gevent.event import Event
 
 from analysis import run_files
-from im_load import population
+from im_load import early, population
 from im_load.control import Control, Http, ServerError, nearest_points
 from im_load.daily_dau import WrongInputError, month_dates
 from im_load.options import RunOptions
@@ -194,12 +194,14 @@ class Conductor:
             f"{self._plan.summary()}, {drivers} driver{'s' if drivers > 1 else ''}{self._pace()} · "
             f"{self._directory.path}"
         )
-        watcher = gevent.spawn(self._watch)
+        beside = [gevent.spawn(self._watch)]
+        if options.gates is not None and early.may_abort(options.gates):
+            beside.append(gevent.spawn(early.watch, self._directory.path, options.gates, self._on_gate_broken))
         try:
             for index in range(len(self._plan.phases)):
                 self._play_phase(index)
         finally:
-            watcher.kill()
+            gevent.killall(beside)
             self._progress.end()
         self._drain()
         self._close_month()
@@ -515,6 +517,10 @@ class Conductor:
                         left_s=(self._arrivals - answered) / rate,
                     )
                 )
+
+    def _on_gate_broken(self, text: str) -> None:
+        self._problem("gate_broken", f"ended early: {text}")
+        self._heard.set()
 
     def _watched(self, status: Mapping[str, Any]) -> str:
         if self._plan.watched is None:

@@ -80,6 +80,17 @@ def test_a_planted_defect_turns_the_verdict_red(defect: str, tmp_path: Path) -> 
     assert verdict_of(done.run)["outcome"] == "failed"
 
 
+def test_a_gate_that_may_abort_ends_the_run(tmp_path: Path) -> None:
+    gates = tmp_path / "gates.toml"
+    gates.write_text('[[gate]]\nmetric = "dau.peak"\nat_most = 2000\nkind = "exact"\nabort = true\n')
+    whole_month = ("--peak-dau", "3000", "--baseline-dau", "3000", "--rate", "2000")
+    done = played("dau_spike", tmp_path / "runs", *whole_month, "--gates", str(gates))
+
+    assert done.code == 2, done.said
+    assert "gate_broken: ended early: dau.peak is 3000, must be ≤ 2000" in done.said
+    assert len(ledger_of(done.run)) < json.loads((done.run / run_files.PLAN).read_text())["arrivals"]
+
+
 def test_a_real_month_is_replayed(tmp_path: Path) -> None:
     options = ("--dau-csv", "examples/daily-traffic-2008-01.csv", "--scale", "0.001")
     done = played("dau_replay", tmp_path, *options)
