@@ -273,12 +273,13 @@ class GroupBounds:
         answered = asked.answered[inside]
         first, last = int(asked.sent[inside].min()), int(answered[answered < asked.never].max(initial=0))
         last = max(first, last) if (answered < asked.never).all() else asked.never
-        least, most = (_most(steps, first, last) for steps in self._steps)
-        return least, most
+        certain, possible = self._steps
+        # Before the first request of these days, what was left is there; with it, something of it may already go.
+        return _most(certain, first - 1, last), _most(possible, first, last)
 
 
 def _most(steps: Steps, first: int, last: int) -> int:
-    """Return the highest value in force between two instants, the one that was carried there included."""
+    """Return the highest value in force from one instant to another, the one that was carried there included."""
     carried = steps.value[steps.instant <= first][-1:]
     inside = steps.value[(steps.instant > first) & (steps.instant <= last)]
     return int(np.concatenate([carried, inside]).max(initial=0))

@@ -49,9 +49,10 @@ class Cap:
         """Say all of it in one line, as for the terminal."""
         codes = " or ".join(map(str, self.quota.codes))
         wrong = f" · {self.wrong_code:,} with a wrong code" if self.wrong_code else ""
+        known = "" if self.is_proven else " as far as a ledger can tell"
         return (
             f"{self.quota.words}: {self.reached} of {self.limit} · {self.refused:,} refused with {codes} · "
-            f"{self.over:,} over · {self.below:,} wrongly refused{wrong}"
+            f"{self.over:,} over · {self.below:,} wrongly refused{wrong}{known}"
         )
 
 

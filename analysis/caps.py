@@ -315,7 +315,9 @@ class _Replay:
         of_row = np.searchsorted(self.journal.notes.at, row)
         community = self.journal.notes.type[of_row] == self.journal.notes.type_number(COMMUNITY)
         limit = np.where(community, plans().community_members_per_group, limit)
-        own = self._own_limit(group, row)
+        # A group that did not come into being has no number from an earlier life of its GroupId.
+        said = self.journal.notes.max_members[of_row]
+        own = np.where(self.kind[row] == journals.CREATE_REFUSED, said, self._own_limit(group, row))
         return self._attempted(row, taken, asked, np.minimum(own, limit), own < limit)
 
     # --- what several of them need --------------------------------------------------------------------

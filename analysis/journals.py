@@ -1,7 +1,7 @@
 """The journal: what the server did, as far as its hash chain holds."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -131,13 +131,17 @@ def read(folder: Path) -> Journal:
     """Read the segments in the order of their names."""
     links = chain.read(sorted((folder / JOURNAL_FOLDER).glob("*.arrow")))
     findings = [invalid("journal_chain_broken", links.damage)] if links.damage else []
-    table = links.table
+    return of_table(links.table, links.head, findings)
+
+
+def of_table(table: pa.Table, head: str = "", findings: Iterable[Finding] = ()) -> Journal:
+    """Take the rows of all segments, without those whose values cannot be."""
     frame = table.select(_NUMBERS).to_pandas(split_blocks=True)
     bad, broken = schemas.violations(frame, schemas.JOURNAL, "journal")
     if len(bad):
         keep = ~frame.index.isin(bad)
         frame, table = frame[keep].reset_index(drop=True), table.filter(pa.array(keep))
-    return Journal(table, frame, links.head, (*findings, *broken))
+    return Journal(table, frame, head, (*findings, *broken))
 
 
 def _json_object(text: str) -> Mapping[str, Any] | None:

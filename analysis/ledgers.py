@@ -43,6 +43,12 @@ def read(folder: Path) -> Ledger:
     findings: list[Finding] = []
     tables = {path.name: _stream(path, findings) for path in paths}
     table = pa.concat_tables([LEDGER_SCHEMA.empty_table(), *tables.values()])
+    rows_of = {name: part.num_rows for name, part in tables.items()}
+    return of_table(table, findings, rows_of)
+
+
+def of_table(table: pa.Table, findings: list[Finding], rows_of: dict[str, int]) -> Ledger:
+    """Take the rows of all workers; what was found wrong with their files so far is handed on."""
     table = _without_forbidden_nulls(table, findings)
     names = [_encoded(table[column]) for column in ("user_id", "group_id", "connection")]
     whole = _complete(table, findings)
@@ -65,7 +71,7 @@ def read(folder: Path) -> Ledger:
         group_ids=names[1].dictionary,
         connection_ids=names[2].dictionary,
         findings=(*findings, *broken),
-        rows_of={name: part.num_rows for name, part in tables.items()},
+        rows_of=rows_of,
     )
 
 

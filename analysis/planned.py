@@ -6,6 +6,7 @@ Zero tolerance, as for everything else: a plan that cannot say a figure exactly 
 from collections.abc import Mapping
 
 from analysis.billing_days import day_number, day_of, iso
+from analysis.bills import Usage
 from analysis.counts import Count
 from analysis.findings import Finding, error, listed, warning
 from analysis.loading import Run
@@ -46,6 +47,8 @@ def groups(run: Run, counted: Counts) -> list[Finding]:
         texts = _days_differ(counted.journal_volume.groups_by_day, ledger.groups_by_day)
         if texts:
             findings.append(error("groups_differ", f"groups by day of journal and ledger differ: {listed(texts)}"))
+    elif ledger.peak_groups.low < ledger.peak_groups.high:
+        findings.append(warning("peak_groups_open", _meaning(run, ledger.peak_groups)))
     return findings
 
 
@@ -78,6 +81,18 @@ def calls(run: Run, counted: Counts) -> list[Finding]:
         if texts:
             findings.append(error("call_seconds_differ", f"seconds of calls of plan and run differ: {listed(texts)}"))
     return findings
+
+
+def _meaning(run: Run, peak: Range) -> str:
+    text = f"the ledger alone bounds the peak of groups between {peak.low:,} and {peak.high:,}"
+    if run.terms is None:
+        return text
+    low, high = (run.terms.bill(Usage(peak_groups=count)).line("groups") for count in (peak.low, peak.high))
+    if low is None or high is None:
+        return text
+    if low.units == high.units:
+        return f"{text}, {low.units} units either way"
+    return f"{text}, which crosses a tier edge ({low.units} to {high.units} units)"
 
 
 def _successes(run: Run, count: Count, day: int, verb: str) -> int:

@@ -105,8 +105,8 @@ _LEDGER_GROUPS = """
     SELECT
       greatest(
         0,
-        (SELECT coalesce(arg_max(net, instant), 0) FROM least, month WHERE instant <= month.since),
-        (SELECT coalesce(max(net), 0) FROM least, month WHERE instant > month.since AND instant <= month.until)
+        (SELECT coalesce(arg_max(net, instant), 0) FROM least, month WHERE instant < month.since),
+        (SELECT coalesce(max(net), 0) FROM least, month WHERE instant >= month.since AND instant <= month.until)
       ),
       greatest(
         0,

@@ -48,14 +48,15 @@ class Counts:
     """What each witness that can count has counted; volumes are of the month, empty without terms.
 
     The ledger leaves a range open where requests overlap. What it is billed by is then the nearest to what the journal
-    says, or without one the statement: whatever lies outside the range shows as a difference.
+    says, or without one the statement or the plan: whatever lies outside the range shows as a difference.
     """
 
     ledger: Count
     journal: Count | None
     ledger_volume: Volume = NOTHING
     journal_volume: Volume | None = None
-    stated: Statement | None = None
+    said_groups: int | None = None
+    """The peak by the statement, or else by the plan."""
 
     @property
     def peak_groups(self) -> int:
@@ -63,7 +64,7 @@ class Counts:
         known = self.ledger_volume.peak_groups
         if self.journal_volume:
             return known.nearest(self.journal_volume.peak_groups.high)
-        return known.nearest(self.stated.peak_groups if self.stated else known.high)
+        return known.nearest(known.high if self.said_groups is None else self.said_groups)
 
     @property
     def call_seconds(self) -> dict[str, int]:
@@ -90,7 +91,7 @@ def counts(run: Run) -> Counts:
     counted = Counts(
         recount.of_ledger(ledger.answered, offset_ms),
         recount.of_journal(journal, offset_ms) if journal else None,
-        stated=run.statement,
+        said_groups=_said_groups(run),
     )
     if run.terms is None:
         return counted
@@ -250,6 +251,12 @@ def journal_statement(run: Run) -> list[Finding]:
             text = f"the journal and statement.json differ in {listed(wrong)}"
             findings.append(error(code, text))
     return findings
+
+
+def _said_groups(run: Run) -> int | None:
+    if run.statement:
+        return run.statement.peak_groups
+    return run.plan.peak_groups[1] if run.plan and run.plan.peak_groups else None
 
 
 def _said_seconds(run: Run) -> dict[str, Range]:
