@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from analysis.run_files import LEDGER_SCHEMA
-from im_load import population
+from im_load import columns, population
 from im_load.plans import Plan
 from im_load.plans.arrivals import GATEWAY, VERBS, Arrivals
 
@@ -59,29 +59,35 @@ class PhaseColumns:
         self._first_row = first_row
         self._day_start_ms = day_start_ms
         self._world = world
-        self._points = [*access_points, ""]
-        """One for each country, in the order of the world's countries; the last for what does not go there."""
+        self._points = sorted({"", *access_points})
+        at = {point: number for number, point in enumerate(self._points)}
+        self._point_of = np.array([*(at[point] for point in access_points), at[""]], dtype=np.int32)
+        """For each country, in the order of the world's; the last is for what does not go to an access point."""
 
     def points(self, places: np.ndarray) -> list[str]:
         """The access point of each of some arrivals; empty for those that do not go over the gateway."""
-        at = np.where(self._arrivals.doors[places] == GATEWAY, self.countries[places], len(self._points) - 1)
-        return [self._points[country] for country in at.tolist()]
+        return [self._points[point] for point in self._points_at(places).tolist()]
 
     def columns(self, places: np.ndarray) -> dict[str, pa.Array]:
         """The planned columns of some arrivals."""
         all_of = self._arrivals
         verbs, verb_of = np.unique(all_of.verbs[places], return_inverse=True)
         return {
-            "row": pa.array(places + self._first_row),
+            "row": columns.numbers(places + self._first_row),
             "user_id": population.user_ids(all_of.users[places]),
             "group_id": self._plan.group_ids(all_of.groups[places]),
-            "verb": _named(verb_of, [VERBS[verb] for verb in verbs]),
-            "kind": _named(all_of.kinds[places], all_of.kind_names),
-            "platform": _named(self.platforms[places], population.PLATFORMS),
-            "country": _named(self.countries[places], self._world.countries),
-            "access_point": pa.array(self.points(places)).dictionary_encode(),
-            "planned_app_ms": pa.array(all_of.times_ms[places].astype(np.int64) + self._day_start_ms),
+            "verb": columns.named(verb_of, [VERBS[verb] for verb in verbs]),
+            "kind": columns.named(all_of.kinds[places], all_of.kind_names),
+            "platform": columns.named(self.platforms[places], population.PLATFORMS),
+            "country": columns.named(self.countries[places], self._world.countries),
+            "access_point": columns.named(self._points_at(places), self._points),
+            "planned_app_ms": columns.numbers(all_of.times_ms[places].astype(np.int64) + self._day_start_ms),
         }
+
+    def _points_at(self, places: np.ndarray) -> np.ndarray:
+        goes = self._arrivals.doors[places] == GATEWAY
+        found: np.ndarray = self._point_of[np.where(goes, self.countries[places], -1)]
+        return found
 
 
 class LedgerWriter:
@@ -110,15 +116,12 @@ class LedgerWriter:
         assert self._phase is not None, "a phase begins before its answers come"
         rows, self._added = self._added, []
         by_name = dict(zip(ROW, zip(*rows, strict=True), strict=True))
-        columns: dict[str, Any] = self._phase.columns(np.array(by_name.pop("place")))
-        columns["connection"] = pa.array(by_name.pop("connection")).dictionary_encode()
-        batch = pa.RecordBatch.from_arrays(
-            [
-                columns[field.name] if field.name in columns else pa.array(by_name[field.name], field.type)
-                for field in LEDGER_SCHEMA
-            ],
-            schema=LEDGER_SCHEMA,
-        )
+        written: dict[str, Any] = self._phase.columns(np.array(by_name.pop("place")))
+        written["connection"] = columns.encoded(by_name.pop("connection"))
+        written["code"] = columns.nullable(by_name.pop("code"), np.int32)
+        for name, values in by_name.items():
+            written[name] = columns.nullable(values, np.int64)
+        batch = pa.RecordBatch.from_arrays([written[name] for name in LEDGER_SCHEMA.names], schema=LEDGER_SCHEMA)
         self._writer.write_batch(batch)
         self._buffer.pass_on()
         self.rows += len(rows)
@@ -149,7 +152,3 @@ class _Buffer:
     def pass_on(self) -> None:
         self._sink(b"".join(self._parts))
         self._parts.clear()
-
-
-def _named(indices: np.ndarray, names: Sequence[str]) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32)), list(names))

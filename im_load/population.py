@@ -7,10 +7,9 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from im_load import chance
+from im_load import chance, columns
 
 COUNTRY_PURPOSE: Final = 1
 PLATFORM_PURPOSE: Final = 2
@@ -64,6 +63,4 @@ def user_id(user: int) -> str:
 
 def user_ids(users: NDArray[np.int64]) -> pa.Array:
     """The same for many at once; empty for whoever is nobody (below 0)."""
-    digits = pc.utf8_lpad(pc.cast(pa.array(users), pa.string()), 7, "0")
-    names = pc.binary_join_element_wise("user", digits, "_")
-    return names if (users >= 0).all() else pc.if_else(pa.array(users >= 0), names, "")
+    return columns.where(users >= 0, columns.numbered("user_", users, digits=7), "")

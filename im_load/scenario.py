@@ -29,6 +29,8 @@ REPORT_INTERVAL_S: Final = 0.5
 SPAWN_PER_SECOND: Final = 100
 GC_YOUNG_OBJECTS: Final = 200_000
 _NO_PATCHES: Final = "LOCUST_SKIP_MONKEY_PATCH"
+ENDING_S: Final = 2.0
+"""For an interrupted Locust to end by itself."""
 DRAIN_TIMEOUT_S: Final = 15.0
 """How long a worker that was told to end waits for the conductor to drain it."""
 
@@ -257,8 +259,12 @@ class Scenario:
             if not environment.stats.total.num_requests:
                 # Tables of nothing would hide the one line that says why.
                 logging.getLogger("locust.stats_logger").disabled = True
-            if not conductor.is_interrupted:  # Who interrupted it goes on ending Locust.
+            if not conductor.is_interrupted:
                 _end(environment)
+            elif environment.web_ui is None:
+                # Who interrupted it goes on ending Locust, unless it was Locust: when its last worker falls silent, it
+                # stops the test, and waits for ever for nothing.
+                gevent.spawn_later(ENDING_S, _end, environment)
 
     def _on_test_stopping(self, **_: Any) -> None:
         """Stop in the web UI, or --run-time."""

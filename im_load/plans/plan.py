@@ -12,10 +12,9 @@ from itertools import accumulate
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from analysis import run_files
-from im_load import chance
+from im_load import chance, columns
 from im_load.daily_dau import month_dates
 from im_load.plans.arrivals import Ints, Phase, type_range
 from im_load.plans.limits import Quota
@@ -74,8 +73,7 @@ class Plan:
 
     def group_ids(self, groups: Ints) -> pa.Array:
         """The same for many at once; null where there is none."""
-        digits = pc.utf8_lpad(pc.cast(pa.array(groups, mask=groups < 0), pa.string()), 7, "0")
-        return pc.binary_join_element_wise(self._group_prefix, digits, "")
+        return columns.where(groups >= 0, columns.numbered(self._group_prefix, groups, digits=7), None)
 
     def group_type(self, group: int) -> str:
         """The vendor's name of the type with which this group is created."""

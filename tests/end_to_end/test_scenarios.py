@@ -185,6 +185,27 @@ def test_a_run_over_rest_that_is_disturbed_is_invalid(tmp_path: Path, number: si
     assert not [one for one in psutil.process_iter(["cmdline"]) if str(run) in " ".join(one.info["cmdline"] or [])]
 
 
+def test_a_run_whose_workers_all_fall_silent_ends(tmp_path: Path) -> None:
+    """Locust stops the test then, and would wait for ever."""
+    with subprocess.Popen(
+        command("live_group_cap", tmp_path, "--attempts", "100000", "--processes", "2"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        wait_for(lambda: any(path.stat().st_size > 500_000 for path in tmp_path.glob("*/server/*/journal/*")))
+        workers = children(process, "locust")
+        for worker in workers:
+            worker.suspend()
+        wait_for(lambda: bool(list(tmp_path.glob("*/manifest.json"))))
+        for worker in workers:
+            worker.resume()
+        code = process.wait(ENDS_S_MAX)
+
+    assert code == 2
+    assert verdict_of((tmp_path / run_files.LATEST).resolve())["outcome"] == "invalid"
+
+
 @pytest.mark.parametrize(
     ("scenario", "options", "said"),
     [

@@ -1,5 +1,8 @@
 """The ledger: an answer is a small tuple while the load runs, and a whole row in the stream."""
 
+import subprocess
+import sys
+
 import pyarrow as pa
 import pytest
 
@@ -108,3 +111,13 @@ def test_no_row_is_written_before_its_phase() -> None:
 
     with pytest.raises(AssertionError, match="a phase begins before"):
         ledger.flush()
+
+
+def test_a_ledger_is_written_without_pandas() -> None:
+    """Its import takes a second of a core: a worker would miss its heartbeats in the middle of a run."""
+    script = (
+        "import sys; from tests.im_load import test_ledger as t; t.written(t.answered(1, 1), t.unanswered(2, 2));"
+        "sys.exit('pandas' in sys.modules)"
+    )
+
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
