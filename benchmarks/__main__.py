@@ -10,9 +10,10 @@ from pathlib import Path
 
 from benchmarks.figures import FIGURES as FIRST_FIGURES
 from benchmarks.figures import Result
+from benchmarks.quotas import FIGURES as QUOTA_FIGURES
 from benchmarks.routing import FIGURES as ROUTING_FIGURES
 
-FIGURES = FIRST_FIGURES | ROUTING_FIGURES
+FIGURES = FIRST_FIGURES | ROUTING_FIGURES | QUOTA_FIGURES
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -20,8 +20,10 @@ STARTS_S_MAX: Final = 30
 class Measured:
     """A server process and its port."""
 
-    def __init__(self, process: subprocess.Popen[Any], port: int) -> None:
+    def __init__(self, process: subprocess.Popen[Any], port: int, ready: dict[str, Any] | None = None) -> None:
         self.port = port
+        self.ready = ready or {}
+        """What a mock says when it is ready."""
         self._process = psutil.Process(process.pid)
 
     def cpu_s(self) -> float:
@@ -42,7 +44,15 @@ def echo() -> Iterator[Measured]:
 def mock(*options: str) -> Iterator[Measured]:
     arguments = ("-m", "mock_im_server", "--port", "0", "--start", "2026-10-01", "--rate-limits", "off")
     with _started(*arguments, *options) as (process, line):
-        yield Measured(process, int(json.loads(line)["url"].rpartition(":")[2]))
+        ready = json.loads(line)
+        yield Measured(process, int(ready["url"].rpartition(":")[2]), ready)
+
+
+@contextmanager
+def webhook_receiver(delay_s: float) -> Iterator[str]:
+    """The URL of a backend that answers after this time."""
+    with _started("-m", "benchmarks.webhook_receiver", str(delay_s)) as (_, line):
+        yield f"http://127.0.0.1:{int(line)}/"
 
 
 @contextmanager

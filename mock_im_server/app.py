@@ -39,6 +39,7 @@ from mock_im_server.transport.metrics import AppMetrics
 from mock_im_server.transport.rest import BODY_BYTES_MAX, Rest, openapi
 from mock_im_server.transport.round_trips import RoundTrips
 from mock_im_server.transport.routing_control import RoutingControl
+from mock_im_server.transport.webhooks import WebhookControl, Webhooks
 
 SETTLE_INTERVAL_S: Final = 1.0
 """How often a clock that runs by itself is asked whether a month has ended."""
@@ -87,6 +88,7 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
         network, round_trips = _network(data, settings)
         doors = Doors(network, round_trips)
         gateway = Gateway(apps, doors)
+        webhooks = Webhooks(apps, real_ms)
         token = settings.control_token or secrets.token_urlsafe(24)
         journal_lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         middlewares = [_stopping(journal_lost)]
@@ -100,13 +102,14 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
             private = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=middlewares)
         door = ControlDoor(apps, token)
         private.add_routes(control.Control(apps, door, commits).routes())
-        private.add_routes(RoutingControl(network, doors, door).routes())
-        public.add_routes(_health(AppMetrics(apps, gateway)))
+        private.add_routes([*RoutingControl(network, doors, door).routes(), *WebhookControl(webhooks, door).routes()])
+        public.add_routes(_health(AppMetrics(apps, gateway, webhooks)))
         parts: list[asyncio.Future[None]] = [journal_lost]
         runners = [web.AppRunner(public, access_log=None, shutdown_timeout=1)]
         if private is not public:
             runners.append(web.AppRunner(private, access_log=None, shutdown_timeout=1))
         try:
+            await webhooks.set_all(settings.webhooks)
             port = await _listen(runners[0], settings.host, settings.port)
             control_port = port
             if settings.control_port is not None:
@@ -132,6 +135,7 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
             for part in parts:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
+            await webhooks.close()
             apps.close()
 
 

@@ -46,6 +46,8 @@ class Apps(Mapping[int, App]):
         self._new_store = new_store
         self._real_ms = real_ms
         self._apps: dict[int, App] = {}
+        self.on_made: list[Callable[[App], None]] = []
+        """Told of every app that is made, also in place of one that is reset."""
 
     def __getitem__(self, sdkappid: int) -> App:
         return self._apps[sdkappid]
@@ -80,6 +82,8 @@ class Apps(Mapping[int, App]):
         # Last, so that an app is found again only when its journal has begun.
         _write_private(folder / "app.json", json.dumps(asdict(settings), indent=2) + "\n")
         self._apps[settings.sdkappid] = app
+        for hear in self.on_made:
+            hear(app)
         return app
 
     async def reset(self, sdkappid: int, *, fixed_ms: int | None = None) -> App:

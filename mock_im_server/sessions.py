@@ -23,6 +23,7 @@ class Connection(Protocol):
     """Number in the app's journal; 0 until its first row."""
     instance_id: str
     access_point: str
+    client_ip: str
     users: BitMap
     """Numbers of the users that have a session here: compact, since a trunk may carry millions."""
 
@@ -61,32 +62,37 @@ class Sessions:
         self._of_user[user] = (*(other for other in others if other not in evicted), session)
         return evicted
 
-    def close(self, user: int, instance: int) -> bool:
-        """Whether there was such a session."""
+    def close(self, user: int, instance: int) -> Session | None:
+        """The session that has ended, if there was one."""
         sessions = self._of_user.get(user, ())
-        return self._keep(user, sessions, [other for other in sessions if other.instance != instance])
+        for session in sessions:
+            if session.instance == instance:
+                self._keep(user, [other for other in sessions if other is not session])
+                return session
+        return None
 
     def close_user(self, user: int) -> tuple[Session, ...]:
         """The sessions that have ended."""
         return self._of_user.pop(user, ())
 
-    def close_connection(self, connection: Connection) -> list[int]:
-        """The users who lost a session."""
+    def close_connection(self, connection: Connection) -> list[tuple[int, Session]]:
+        """The sessions that have ended, with their users."""
         lost = []
         for user in connection.users:
             sessions = self._of_user.get(user, ())
-            if self._keep(user, sessions, [other for other in sessions if other.connection is not connection]):
-                lost.append(user)
+            ended = [(user, session) for session in sessions if session.connection is connection]
+            if ended:
+                self._keep(user, [other for other in sessions if other.connection is not connection])
+                lost += ended
         connection.users.clear()
         return lost
 
     def of_user(self, user: int) -> tuple[Session, ...]:
         return self._of_user.get(user, ())
 
-    def _keep(self, user: int, sessions: tuple[Session, ...], kept: Iterable[Session]) -> bool:
-        kept = tuple(kept)
+    def _keep(self, user: int, sessions: Iterable[Session]) -> None:
+        kept = tuple(sessions)
         if kept:
             self._of_user[user] = kept
         else:
             self._of_user.pop(user, None)
-        return len(kept) < len(sessions)

@@ -61,6 +61,8 @@ class Settings:
     """Measured round trips, in place of the model's."""
     round_trips: int | None = None
     """Seed of the jitter of simulated round trips; None: answers leave at once."""
+    webhooks: tuple[tuple[int, str], ...] = ()
+    """SDKAppIDs and the URLs of their backends."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
@@ -74,6 +76,10 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         parser.error("--tls-cert and --tls-key go together")
     if options.tls_cert is not None and options.tls_port is None:
         parser.error("--tls-cert needs --tls-port")
+    for sdkappid, _ in options.webhook or ():
+        # An app that the data directory holds is not named again.
+        if options.data_dir is None and sdkappid not in (sdkappids or [DEMO_APP.sdkappid]):
+            parser.error(f"--webhook names app {sdkappid}, which no --app makes")
     return Settings(
         host=options.host,
         port=options.port,
@@ -90,6 +96,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         tls_key=options.tls_key,
         latency_table=options.latency_table,
         round_trips=options.round_trips,
+        webhooks=tuple(options.webhook or ()),
     )
 
 
@@ -189,6 +196,13 @@ def _parser() -> argparse.ArgumentParser:
         help="answers at an access point take as long as the client's distance says, with a jitter from SEED (1)",
     )
     add(
+        "--webhook",
+        type=_webhook,
+        action="append",
+        metavar="SDKAPPID:URL",
+        help="post what happens in an app to this URL of its backend; may be repeated",
+    )
+    add(
         "--defect",
         choices=sorted(DEFECTS),
         metavar="NAME",
@@ -214,6 +228,14 @@ def _app(text: str) -> AppSettings:
         message = f"an app is SDKAPPID:PLAN:KEY, like 1400000001:pro:secret, not {text!r}"
         raise argparse.ArgumentTypeError(message)
     return AppSettings(int(sdkappid), plan, _key(key))
+
+
+def _webhook(text: str) -> tuple[int, str]:
+    sdkappid, _, url = text.partition(":")
+    if not sdkappid.isdecimal() or not url.startswith(("http://", "https://")):
+        message = f"a webhook is SDKAPPID:URL, like 1400000001:http://127.0.0.1:8000/im, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return int(sdkappid), url
 
 
 def _key(text: str) -> str:

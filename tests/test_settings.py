@@ -61,6 +61,13 @@ def test_round_trips_are_off_or_have_a_seed() -> None:
     assert [parse(options).round_trips for options in ([], ["--round-trips"], ["--round-trips", "7"])] == [None, 1, 7]
 
 
+def test_webhooks_may_be_repeated_and_a_url_has_colons() -> None:
+    options = ["--app", "1:pro:k", "--app", "2:pro:k", "--webhook", "1:http://127.0.0.1:8/a", "--webhook", "2:https://b/"]
+    assert parse(options).webhooks == ((1, "http://127.0.0.1:8/a"), (2, "https://b/"))
+    # Maybe the data directory holds that app.
+    assert parse(["--data-dir", "state", "--webhook", "7:http://b/"]).webhooks == ((7, "http://b/"),)
+
+
 def test_the_control_token_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TOKEN_VARIABLE, "chosen")
     assert parse([]).control_token == "chosen"
@@ -77,6 +84,9 @@ def test_help_names_every_defect_and_the_demo_app(capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        (["--webhook", "http://b/"], "a webhook is SDKAPPID:URL"),
+        (["--webhook", "1400000001:ftp://b/"], "a webhook is SDKAPPID:URL"),
+        (["--webhook", "7:http://b/"], "--webhook names app 7, which no --app makes"),
         (["--port", "70000"], "a port is a number from 0 to 65535, not '70000'"),
         (["--port", "-1"], "--port"),
         (["--port", "http"], "not 'http'"),

@@ -21,10 +21,12 @@ from mock_im_server.domain.calls import CallTrial
 from mock_im_server.domain.clock import Clock
 from mock_im_server.journal import Journal, Row
 from mock_im_server.recovery import Folded
+from mock_im_server.service import notices
 from mock_im_server.service.accounts import Accounts
 from mock_im_server.service.calls import Calls
 from mock_im_server.service.groups import Groups
 from mock_im_server.service.messages import Messages
+from mock_im_server.service.notices import Listener, StateChange
 from mock_im_server.service.origin import Origin
 from mock_im_server.service.profiles import Profiles
 from mock_im_server.service.statistics import Statistics
@@ -43,7 +45,6 @@ CLIENTS_MAX: Final = 10_000
 
 _TINY_ID_DIGITS_MAX: Final = 19
 
-type_notify = Callable[[str, dict[str, Any]], None]
 type_now = Callable[[], int]
 
 
@@ -87,8 +88,8 @@ class App:
         self.plan = rules.limits(plan)
         self.store = store
         self.calendar = rules.calendar(settings.billing_offset_ms)
-        self.notify: type_notify | None = None
-        """Hears of what happened, by the name of its webhook; None while the app has none."""
+        self.listener: Listener | None = None
+        """None while the app has no webhook."""
         self.accounts = Accounts(self)
         self.groups = Groups(self)
         self.calls = Calls(self, call_trial)
@@ -201,8 +202,16 @@ class App:
         connection, head = request
         instance = head.status_instid or FIRST_INSTANCE + connection.number
         number = outcome.number
-        for other in self.sessions.open(number, Session(instance, head.platform, connection), self.plan):
+        session = Session(instance, head.platform, connection)
+        evicted = self.sessions.open(number, session, self.plan)
+        for other in evicted:
             self._evicted.append((number, other))
+        if (listener := self.listener) is not None:
+            # Under a storm nearly all are dropped: those need not be put together first.
+            if listener.is_full:
+                listener.drop()
+            else:
+                listener.hear(StateChange(notices.LOGIN, head.identifier, session, now_ms, evicted))
         self.logins += 1
         self.journal.append(
             Row(
@@ -250,6 +259,7 @@ class App:
         await self.number_connections({connection}, now_ms)
         user = _user_number(head.tinyid)
         holds = self.holds_ticket(head)
+        user_id = ""
         action = Action(self.clock.epoch)
         if holds:
             (user_id,) = await self.user_ids([user])
@@ -271,7 +281,10 @@ class App:
         if not holds:
             return frames.answer(head, row.code, codes.TEXTS[row.code])
         session = Session(head.status_instid, head.platform, connection)
-        self._evicted += [(user, other) for other in self.sessions.open(user, session, self.plan)]
+        evicted = self.sessions.open(user, session, self.plan)
+        self._evicted += [(user, other) for other in evicted]
+        if self.listener is not None:
+            self.listener.hear(StateChange(notices.LOGIN, user_id, session, now_ms, evicted))
         await self._end_evicted(now_ms)
         return frames.login_answer(head, user, head.status_instid, head.a2, self.real_s())
 
@@ -282,8 +295,8 @@ class App:
         now_ms = await self.settled_ms()
         await self.number_connections({connection}, now_ms)
         user = _user_number(head.tinyid)
-        if self.sessions.close(user, head.status_instid):
-            await self._say_state("Logout", "Unregister", user)
+        if (session := self.sessions.close(user, head.status_instid)) is not None:
+            await self._say_state(notices.LOGOUT, [(user, session)], now_ms)
             (outcome,) = await self.ordered([Action(self.clock.epoch)])
             self.journal.append(
                 Row(
@@ -313,14 +326,16 @@ class App:
         known = [connection for connection in connections if connection.number]
         outcomes = await self.ordered([Action(self.clock.epoch)] * len(known))
         for connection, outcome in zip(known, outcomes, strict=True):
-            for user in self.sessions.close_connection(connection):
-                await self._say_state("Disconnect", "LinkClose", user)
+            ended = self.sessions.close_connection(connection)
+            await self._say_state(notices.DISCONNECT, ended, now_ms)
             self.journal.append(Row(outcome.seq, now_ms, log.DISCONNECTED, connection=connection.number))
 
     async def end_sessions(self, user: int, kick_type: int, now_ms: int) -> None:
         """Tell every device of a user that it is logged out; its tickets do not hold any more."""
         self._generations[user] += 1
-        self._evicted += [(user, session) for session in self.sessions.close_user(user)]
+        ended = [(user, session) for session in self.sessions.close_user(user)]
+        await self._say_state(notices.LOGOUT, ended, now_ms)
+        self._evicted += ended
         await self._end_evicted(now_ms, kick_type)
 
     def refuse_usersigs(self, user_id: str) -> None:
@@ -339,11 +354,12 @@ class App:
             self.journal.append(row)
             connection.push(frames.kick(self.settings.sdkappid, user, instance, kick_type))
 
-    async def _say_state(self, action: str, reason: str, user: int) -> None:
-        if self.notify is not None:
-            (user_id,) = await self.user_ids([user])
-            info = {"Action": action, "To_Account": user_id, "Reason": reason}
-            self.notify("State.StateChange", {"Info": info})
+    async def _say_state(self, what: tuple[str, str], ended: Sequence[tuple[int, Session]], now_ms: int) -> None:
+        if self.listener is None or not ended:
+            return
+        user_ids = await self.user_ids([user for user, _ in ended])
+        for user_id, (_, session) in zip(user_ids, ended, strict=True):
+            self.listener.hear(StateChange(what, user_id, session, now_ms))
 
     def check_usersig(self, user_id: str, signature: str) -> int:
         """0, or the vendor's code; for REST, where every call brings its admin's UserSig, mostly the same."""

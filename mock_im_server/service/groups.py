@@ -13,6 +13,7 @@ from mock_im_server.domain import groups, plans
 from mock_im_server.domain.actions import Action, Outcome
 from mock_im_server.domain.groups import MEMBER, OWNER, Group, Member
 from mock_im_server.journal import Row
+from mock_im_server.service import notices
 from mock_im_server.service.origin import Origin
 
 if TYPE_CHECKING:
@@ -117,8 +118,8 @@ class Groups:
         if not outcome.code:
             del self._by_id[group_id]
             app.statistics.count(day, "GroupDestroyGroupNum")
-            if app.notify is not None:
-                app.notify("Group.CallbackAfterGroupDestroyed", _described(group, now_ms))
+            if app.listener is not None:
+                app.listener.hear(notices.group_destroyed(group, now_ms, origin))
         return outcome.code
 
     async def join(
@@ -300,9 +301,9 @@ class Groups:
         owner = numbers[group.owner] if group.owner else 0
         self._journal(log.GROUP_CREATED, outcome._replace(number=owner), now_ms, origin, text)
         app.statistics.count(at.day, "GroupNewGroupNum")
-        if app.notify is not None and not wish.is_imported:
-            app.notify("Group.CallbackAfterCreateGroup", _described(group, now_ms))
-            self._say_alarm(outcome, now_ms)
+        if app.listener is not None and not wish.is_imported:
+            app.listener.hear(notices.group_created(group, now_ms, origin))
+            self._say_alarm(outcome, now_ms, origin)
 
     @staticmethod
     def _made_of(wish: NewGroup, number: int, now_s: int) -> Group:
@@ -319,13 +320,12 @@ class Groups:
             last_info_s=now_s,
         )
 
-    def _say_alarm(self, outcome: Outcome, now_ms: int) -> None:
+    def _say_alarm(self, outcome: Outcome, now_ms: int, origin: Origin) -> None:
         app = self._app
         quota = app.plan.net_new_groups_per_day_max
         (used,) = outcome.drawn
-        if app.notify is not None and quota is not None and used * 100 > quota * ALARM_PERCENT:
-            alarm = {"QuotaUsed": used, "Quota": quota, "EventTime": str(now_ms)}
-            app.notify("Group.CallbackOnDailyGroupQuotaAlarm", alarm)
+        if app.listener is not None and quota is not None and used * 100 > quota * ALARM_PERCENT:
+            app.listener.hear(notices.quota_alarm(used, quota, now_ms, origin))
 
     def _nothing_happened(self, outcome: Outcome, now_ms: int) -> None:
         """The order has a number for it, so that the journal needs a row."""
@@ -369,14 +369,3 @@ class Groups:
 
 def _user_id(member: tuple[str, str]) -> str:
     return member[0]
-
-
-def _described(group: Group, now_ms: int) -> dict[str, Any]:
-    return {
-        "GroupId": group.group_id,
-        "Type": group.type,
-        "Owner_Account": group.owner,
-        "Name": group.details.get("Name", ""),
-        "MemberList": [{"Member_Account": user_id} for user_id in group.members],
-        "EventTime": str(now_ms),
-    }

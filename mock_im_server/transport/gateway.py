@@ -38,10 +38,11 @@ type_answers = list[tuple["GatewayConnection", bytes]]
 class GatewayConnection:
     """One WebSocket."""
 
-    __slots__ = ("_transport", "access_point", "app", "instance_id", "number", "users")
+    __slots__ = ("_transport", "access_point", "app", "client_ip", "instance_id", "number", "users")
 
-    def __init__(self, transport: asyncio.Transport, instance_id: str, access_point: str) -> None:
+    def __init__(self, transport: asyncio.Transport, instance_id: str, access_point: str, client_ip: str) -> None:
         self._transport = transport
+        self.client_ip = client_ip
         self.instance_id = instance_id
         self.access_point = access_point
         self.app: App | None = None
@@ -91,7 +92,7 @@ class Gateway:
         if transport is None:
             return socket
         line = self._doors.line(transport, visit, instance_id)
-        connection = GatewayConnection(line, instance_id, visit.access_point)
+        connection = GatewayConnection(line, instance_id, visit.access_point, request.remote or "")
         self.open_connections += 1
         self._doors.enter(connection)
         try:

@@ -20,6 +20,7 @@ _UNNAMED: Final = Origin()
 async def origin_of(app: App, request: web.Request) -> Origin:
     """Where a request comes from; zeros for a client that does not name itself."""
     named = _REQUEST_ID.fullmatch(request.headers.get(HEADER, ""))
-    if named is None:
-        return _UNNAMED
-    return await app.origin(named[1], int(named[2]), await app.settled_ms())
+    origin = _UNNAMED
+    if named is not None:
+        origin = await app.origin(named[1], int(named[2]), await app.settled_ms())
+    return origin if app.listener is None else origin._replace(client_ip=request.remote or "")

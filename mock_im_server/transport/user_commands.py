@@ -117,7 +117,7 @@ async def _callers(app: App, asked: Sequence[Asked]) -> list[Caller]:
             user_ids.get(number, ""),
             number,
             frame.head.status_instid,
-            Origin(connection.number, frame.head.seq, frame.head.platform),
+            Origin(connection.number, frame.head.seq, frame.head.platform, connection.client_ip, is_rest=False),
         )
         for (connection, frame), number in zip(asked, numbers, strict=True)
     ]

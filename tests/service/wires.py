@@ -13,6 +13,7 @@ class SilentWire:
 
     instance_id: str = "0" * 32
     access_point: str = ""
+    client_ip: str = "127.0.0.1"
     number: int = 0
     users: BitMap = field(default_factory=BitMap)
     pushed: list[bytes] = field(default_factory=list)
