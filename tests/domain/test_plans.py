@@ -15,7 +15,6 @@ def at(epoch: int) -> Instant:
     return Instant(epoch, DAY, 0, "2026-10")
 
 
-
 def test_a_trial_has_100_accounts_and_100_dau_and_paid_plans_have_no_cap() -> None:
     plans = catalogue.load().plans
     limits = {name: (plan.accounts_max, plan.dau_max) for name, plan in plans.items()}
