@@ -256,9 +256,8 @@ class Scenario:
             environment.process_exit_code = conductor.exit_code
             if environment.web_ui is not None:
                 _tell_web_ui(conductor)
-            if not environment.stats.total.num_requests:
-                # Tables of nothing would hide the one line that says why.
-                logging.getLogger("locust.stats_logger").disabled = True
+            # Tables of nothing would hide the one line that says why.
+            logging.getLogger("locust.stats_logger").disabled = not environment.stats.total.num_requests
             if not conductor.is_interrupted:
                 _end(environment)
             elif environment.web_ui is None:
