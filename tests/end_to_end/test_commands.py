@@ -1,8 +1,11 @@
 """The commands of the README, as a user types them, with small populations."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,10 +13,13 @@ import pytest
 from analysis import run_files
 from im_load.control import Control
 from tests.end_to_end.commands import (
+    BEGINS_S_MAX,
+    ENDS_S_MAX,
     SPIKE,
     SPIKE_STARTS_MS,
     Played,
     children,
+    command,
     disturbed,
     document,
     ledger_of,
@@ -135,6 +141,26 @@ def test_a_killed_server_makes_the_run_invalid_and_loses_nothing_acknowledged(tm
     assert len(acknowledged) > 1_000
     assert status["day"] == "2026-10-16"
     assert status["dau"] >= len(acknowledged)
+
+
+def test_ctrl_c_during_the_audit_lets_it_judge(tmp_path: Path) -> None:
+    """All has been handed over by then: a directory without a verdict would be neither finished nor unfinished."""
+    small = ("--peak-dau", "300", "--baseline-dau", "20")
+    with subprocess.Popen(
+        command("dau_spike", tmp_path, *small),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        deadline_s = time.monotonic() + BEGINS_S_MAX
+        while not children(process, "analysis"):
+            assert time.monotonic() < deadline_s, "the audit begins"
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        code = process.wait(ENDS_S_MAX)
+
+    assert code == 0
+    assert verdict_of(tmp_path / run_files.LATEST)["outcome"] == "passed"
 
 
 @pytest.mark.parametrize(
