@@ -62,7 +62,16 @@ def test_round_trips_are_off_or_have_a_seed() -> None:
 
 
 def test_webhooks_may_be_repeated_and_a_url_has_colons() -> None:
-    options = ["--app", "1:pro:k", "--app", "2:pro:k", "--webhook", "1:http://127.0.0.1:8/a", "--webhook", "2:https://b/"]
+    options = [
+        "--app",
+        "1:pro:k",
+        "--app",
+        "2:pro:k",
+        "--webhook",
+        "1:http://127.0.0.1:8/a",
+        "--webhook",
+        "2:https://b/",
+    ]
     assert parse(options).webhooks == ((1, "http://127.0.0.1:8/a"), (2, "https://b/"))
     # Maybe the data directory holds that app.
     assert parse(["--data-dir", "state", "--webhook", "7:http://b/"]).webhooks == ((7, "http://b/"),)
