@@ -161,8 +161,10 @@ def cap_over_time(series: CapSeries, *, narrow: bool) -> str:
         below.axhline(0, color=MUTED, lw=0.8)
         below.yaxis.set_major_locator(MaxNLocator(4, integer=True))
         below.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: _short(abs(value))))
-        below.legend(loc="best", frameon=False, ncols=2, fontsize=8.5)
-        _title(below, f"requests admitted (up) and refused (down), each {series.slice_s:g} s")
+        low, high = below.get_ylim()
+        below.set_ylim(low, high + 0.35 * (high - low))
+        below.legend(loc="upper left", frameon=False, ncols=2, fontsize=8.5)
+        _title(below, "admitted and refused" if narrow else f"requests admitted and refused, each {series.slice_s:g} s")
         below.set_xlabel("seconds since the run's zero")
         label = f"How {series.quota.words} filled against the cap, and what was admitted and refused"
         return _svg(figure, name, label)

@@ -24,13 +24,13 @@ def _costs(audit: Audit) -> str:
         return "no plan and no statement: nothing to bill by"
     bill = audit.bill
     parts = list(_parts(audit, bill))
+    total = f"{money(bill.total_cents)} {bill.currency}"
     if not parts:
-        fee = f"{audit.terms.plan}: {money(bill.total_cents)} {bill.currency}"
-        return f"{fee}, charged {iso(audit.terms.charge_day)}" if bill.total_cents else fee
-    if bill.dau is None and bill.line("mau") is None and len(parts) == 1:
-        return parts[0]
-    total = f"; total {money(bill.total_cents)} {bill.currency}" if len(parts) > 1 else ""
-    return f"{'; '.join(parts)}{total}, charged {iso(audit.terms.charge_day)}"
+        parts = [f"{audit.terms.plan}: {total}"]
+    elif len(parts) > 1:
+        parts.append(f"total {total}")
+    charged = f", charged {iso(audit.terms.charge_day)}" if bill.total_cents else ""
+    return f"{'; '.join(parts)}{charged}"
 
 
 def _parts(audit: Audit, bill: Bill) -> Iterator[str]:

@@ -77,13 +77,18 @@ _LEDGER_GROUPS = """
         FROM ledger WHERE sent_us IS NOT NULL
       )
     ),
-    made AS (SELECT row_number() OVER () AS id, * FROM asked WHERE verb = 'create_group' AND coalesce(code, 0) = 0),
+    made AS (
+      SELECT row_number() OVER () AS id, count(*) OVER (PARTITION BY group_id) AS lives, *
+      FROM asked WHERE verb = 'create_group' AND coalesce(code, 0) = 0
+    ),
     gone AS (SELECT * FROM asked WHERE verb = 'destroy_group' AND coalesce(code, 0) = 0),
     spans AS (
       SELECT made.id, any_value(made.sent_us) AS sent_us, any_value(made.answered_us) AS answered_us,
         any_value(made.code) AS code,
         coalesce(min(gone.sent_us) FILTER (gone.answered_us >= made.sent_us), {never}) AS may_end,
-        coalesce(min(gone.answered_us) FILTER (gone.code = 0 AND gone.sent_us > made.answered_us), {never}) AS must_end
+        coalesce(
+          min(gone.answered_us) FILTER (gone.code = 0 AND (made.lives = 1 OR gone.sent_us > made.answered_us)), {never}
+        ) AS must_end
       FROM made LEFT JOIN gone USING (group_id) GROUP BY made.id
     ),
     month AS (

@@ -53,7 +53,10 @@ def spans(takes: Requests, releases: Requests, never: int) -> Spans:
     ends = _least_after(releases.member, releases.answered, releases.sent, (takes.member, takes.sent), never)
     # ... and goes at the latest with one that was sent after the taking was answered.
     sure = releases.only(releases.is_known)
-    latest = _least_after(sure.member, sure.sent, sure.answered, (takes.member, takes.answered + 1), never)
+    # Where only one taking can be meant, a release that succeeded is its end, whenever it was sent.
+    _, which, times = np.unique(takes.member, return_inverse=True, return_counts=True)
+    since = np.where(times[which] == 1, 0, takes.answered + 1)
+    latest = _least_after(sure.member, sure.sent, sure.answered, (takes.member, since), never)
     certain_start = np.where(takes.is_known, takes.answered, never)
     return Spans((certain_start, ends), (takes.sent, latest))
 
