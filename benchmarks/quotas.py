@@ -1,18 +1,26 @@
 """The figures of quotas: creations that race, logins while a backend is told of them, the reset of a large app."""
 
 import json
-from collections.abc import Callable, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from http.client import HTTPConnection
 from statistics import median, quantiles
+from typing import Any
+from urllib.request import Request, urlopen
 
 from websockets.frames import Frame, Opcode
 from websockets.sync.client import connect
 
-from benchmarks import login_frames, pipelined_client, servers
+from benchmarks import login_frames, pipelined_client, rest_client, servers
 from benchmarks.figures import ROUNDS, Result
 from mock_im_server.settings import DEMO_APP
 
 SLOW_S = 0.1
 NEVER_S = 3_600.0
+SETTLES_S = 1.0
+PING_INTERVAL_S = 0.002
 CONNECTIONS, IN_FLIGHT = 50, 20
 
 
@@ -57,6 +65,57 @@ def webhooks() -> list[Result]:
     ]
 
 
+def reset() -> list[Result]:
+    """What the caller waits for when an app of a million accounts begins anew, and what others wait meanwhile."""
+    count = 1_000_000
+    waits, stalls = [], []
+    with servers.mock() as mock:
+        for _ in range(3):
+            rest_client.run(mock.port, rest_client.batches(0, count), CONNECTIONS)
+            status = _controlled(mock, "GET", "")
+            assert status["accounts"] == count, status
+            with _pinging(mock.port) as pings:
+                began = time.perf_counter()
+                _controlled(mock, "POST", "/reset")
+                waits.append((time.perf_counter() - began) * 1_000)
+                time.sleep(SETTLES_S)
+            stalls.append(max(pings))
+    wait = median(waits)
+    detail = f"{min(waits):.0f}–{max(waits):.0f} ms; nobody else waited longer than {max(stalls):.0f} ms, a second on"
+    return [Result("reset of an app with 1,000,000 accounts", wait, "ms", "≤ 50", wait <= 50, detail)]
+
+
+@contextmanager
+def _pinging(port: int) -> Iterator[list[float]]:
+    """Milliseconds that requests took which were made one after the other in the meantime."""
+    pings: list[float] = []
+    is_over = threading.Event()
+
+    def ping() -> None:
+        connection = HTTPConnection("127.0.0.1", port)
+        while not is_over.wait(PING_INTERVAL_S):
+            began = time.perf_counter()
+            connection.request("GET", "/healthz")
+            connection.getresponse().read()
+            pings.append((time.perf_counter() - began) * 1_000)
+        connection.close()
+
+    thread = threading.Thread(target=ping)
+    thread.start()
+    try:
+        yield pings
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def _controlled(mock: servers.Measured, method: str, path: str) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {mock.ready['control_token']}"}
+    url = f"{mock.ready['control_url']}/apps/{DEMO_APP.sdkappid}{path}"
+    with urlopen(Request(url, method=method, headers=headers)) as response:
+        return dict(json.loads(response.read()))
+
+
 def _webhooks(backend: str, off: Sequence[float], on: Sequence[float], reach: float) -> Result:
     ratio = median(off) / median(on)
     ratios = [without / with_hook for without, with_hook in zip(off, on, strict=True)]
@@ -85,4 +144,5 @@ def _creation(seq: int, who: dict[str, str], group_id: str) -> bytes:
 FIGURES: dict[str, Callable[[], list[Result]]] = {
     "creations": creations,
     "webhooks": webhooks,
+    "reset": reset,
 }

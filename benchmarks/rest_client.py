@@ -28,6 +28,15 @@ def imports(first: int, count: int) -> list[bytes]:
     ]
 
 
+def batches(first: int, count: int) -> list[bytes]:
+    """Imports of so many users, a hundred in each."""
+    signature = usersig.sign(usersig.mac_of(DEMO_APP.key), DEMO_APP.sdkappid, ADMIN, int(time.time()), 86_400)
+    query = f"sdkappid={DEMO_APP.sdkappid}&identifier={ADMIN}&usersig={signature}&contenttype=json&random=1"
+    path = "/v4/im_open_login_svc/multiaccount_import"
+    accounts = [[f"user{number}" for number in range(at, at + 100)] for at in range(first, first + count, 100)]
+    return [request(f"{path}?{query}", json.dumps({"Accounts": batch}).encode()) for batch in accounts]
+
+
 def puts(first: int, count: int) -> list[bytes]:
     """Items put into a DynamoDB table, as an AWS SDK sends them; the mock of that cloud reads no signature."""
     return [

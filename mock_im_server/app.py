@@ -135,7 +135,7 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
             for part in parts:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
-            await webhooks.close()
+            await asyncio.gather(webhooks.close(), apps.freed())
             apps.close()
 
 

@@ -1,5 +1,6 @@
 """The apps of a server: made, found again after a restart, reset. Each has a folder of its own."""
 
+import asyncio
 import json
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -20,6 +21,8 @@ from mock_im_server.stores.base import Store
 FIRST_SDKAPPID: Final = 1_400_000_001
 SDKAPPID_MAX: Final = (1 << 32) - 1
 CHARGE_DAY_MAX: Final = 28
+_GONE: Final = "journal.gone-"
+"""What the journal of an app is called that was reset, until it is deleted."""
 
 type_now = Callable[[], int]
 
@@ -46,6 +49,8 @@ class Apps(Mapping[int, App]):
         self._new_store = new_store
         self._real_ms = real_ms
         self._apps: dict[int, App] = {}
+        self._resets = 0
+        self._freeing: set[asyncio.Task[None]] = set()
         self.on_made: list[Callable[[App], None]] = []
         """Told of every app that is made, also in place of one that is reset."""
 
@@ -60,6 +65,8 @@ class Apps(Mapping[int, App]):
 
     async def find_all(self) -> None:
         """Take up every app of the data directory where its journal ends. Raises JournalDamagedError."""
+        for gone in self._data_dir.glob(f"*/{_GONE}*"):
+            shutil.rmtree(gone)
         for path in sorted(self._data_dir.glob("*/app.json")):
             settings = AppSettings(**json.loads(path.read_text(encoding="utf-8")))
             await self._recover(settings)
@@ -91,8 +98,15 @@ class Apps(Mapping[int, App]):
         _check_start(fixed_ms)
         old = self._apps.pop(sdkappid)
         old.retire()
+        folder = self._folder(sdkappid)
         # First the file by which an app is found: a server killed here has lost the app, not half of it.
-        (self._folder(sdkappid) / "app.json").unlink()
+        (folder / "app.json").unlink()
+        self._resets += 1
+        gone = folder / f"{_GONE}{self._resets}"
+        (folder / "journal").rename(gone)
+        freeing = asyncio.create_task(_freed(old, gone), name=f"reset {sdkappid}")
+        self._freeing.add(freeing)
+        freeing.add_done_callback(self._freeing.discard)
         return await self.make(old.settings, fixed_ms=fixed_ms)
 
     async def change_plan(self, sdkappid: int, plan: str) -> None:
@@ -104,6 +118,10 @@ class Apps(Mapping[int, App]):
 
     def free_sdkappid(self) -> int:
         return max(self._apps, default=FIRST_SDKAPPID - 1) + 1
+
+    async def freed(self) -> None:
+        """Wait until nothing is left of apps that were reset."""
+        await asyncio.gather(*self._freeing)
 
     def close(self) -> None:
         for app in self._apps.values():
@@ -169,6 +187,12 @@ def _one_of(what: str, name: str, known: Collection[str]) -> None:
     if name not in known:
         message = f"unknown {what} {name!r}: choose one of {', '.join(known)}"
         raise AppRefusedError(message)
+
+
+async def _freed(old: App, journal: Path) -> None:
+    """What a reset leaves: nobody waits for it."""
+    await asyncio.to_thread(shutil.rmtree, journal)
+    await old.release()
 
 
 def _check_start(fixed_ms: int | None) -> None:

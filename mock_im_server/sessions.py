@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Protocol
 from pyroaring import BitMap
 
 from mock_im_server.domain.plans import Plan
+from mock_im_server.pieces import emptied
 
 WEB: Final = 7
 """The vendor's number of the platform Web."""
@@ -86,6 +87,9 @@ class Sessions:
                 lost += ended
         connection.users.clear()
         return lost
+
+    async def release(self) -> None:
+        await emptied(self._of_user)
 
     def of_user(self, user: int) -> tuple[Session, ...]:
         return self._of_user.get(user, ())

@@ -20,6 +20,7 @@ from mock_im_server.domain.calendar import iso_day, month_days, month_of
 from mock_im_server.domain.calls import CallTrial
 from mock_im_server.domain.clock import Clock
 from mock_im_server.journal import Journal, Row
+from mock_im_server.pieces import emptied
 from mock_im_server.recovery import Folded
 from mock_im_server.service import notices
 from mock_im_server.service.accounts import Accounts
@@ -79,6 +80,8 @@ class App:
         self.clock = clock
         self.journal = journal
         self.sessions = Sessions()
+        self._left = Sessions()
+        """The sessions of before, once the app is retired."""
         self.connections = 0
         self.logins = 0
         self.is_retired = False
@@ -138,7 +141,14 @@ class App:
         """The end of an app that is reset."""
         self.is_retired = True
         self.journal.close()
-        self.sessions = Sessions()
+        self._left, self.sessions = self.sessions, Sessions()
+
+    async def release(self) -> None:
+        """Free what a retired app holds, without stopping the others."""
+        parts = (self.store, self._left, self.groups, self.profiles, self.statistics, self.calls)
+        for part in parts:
+            await part.release()
+        await emptied(self._clients, self._generations, self._kicked_s)
 
     async def restore(self, state: Folded, plan: plans.Plan) -> None:
         """Go on where a journal ends, on the plan of then."""

@@ -10,6 +10,7 @@ from mock_im_server.domain import calls
 from mock_im_server.domain.calendar import month_days
 from mock_im_server.domain.calls import Call, CallTrial
 from mock_im_server.journal import Row
+from mock_im_server.pieces import emptied
 from mock_im_server.service.origin import Origin
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ class Calls:
         self._running: set[str] = set()
         self._seconds: defaultdict[int, dict[str, int]] = defaultdict(dict)
         """Of calls that have ended, by billing day and tier."""
+
+    async def release(self) -> None:
+        await emptied(self._calls, self._running)
 
     async def open_trial(self, origin: Origin = _SOMEBODY) -> int:
         """0, or the code of the refusal. Grants the use of calls, no minutes and no quota of messaging."""

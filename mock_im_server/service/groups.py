@@ -13,6 +13,7 @@ from mock_im_server.domain import groups, plans
 from mock_im_server.domain.actions import Action, Outcome
 from mock_im_server.domain.groups import MEMBER, OWNER, Group, Member
 from mock_im_server.journal import Row
+from mock_im_server.pieces import PIECE, emptied
 from mock_im_server.service import notices
 from mock_im_server.service.origin import Origin
 
@@ -240,6 +241,12 @@ class Groups:
             keys += await store.members(plans.live_groups_of(user_id))
         found = [self._by_id[key[1:]] for key in keys]
         return sorted(found, key=lambda group: group.number)
+
+    async def release(self) -> None:
+        # Members of their own: a single live group may have a million.
+        held, self._by_id = self._by_id, {}
+        large = [group.members for group in held.values() if len(group.members) > PIECE]
+        await emptied(held, *large)
 
     def restore(self, found: dict[str, Group], made: int) -> None:
         self._by_id = found

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from mock_im_server.pieces import emptied
+
 
 class Profiles:
     """The profiles of one app's users: values by the vendor's tags."""
@@ -17,3 +19,6 @@ class Profiles:
 
     def forget(self, user_id: str) -> None:
         self._of_user.pop(user_id, None)
+
+    async def release(self) -> None:
+        await emptied(self._of_user)

@@ -7,6 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Final
 
+from mock_im_server.pieces import emptied
+
 DAYS_KEPT: Final = 31
 
 
@@ -43,3 +45,6 @@ class Statistics:
     def forget_before(self, day: int) -> None:
         for old in [known for known in self._days if known < day]:
             del self._days[old]
+
+    async def release(self) -> None:
+        await emptied(self._seen)

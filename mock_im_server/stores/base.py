@@ -40,6 +40,9 @@ class Store(Protocol):
     async def names(self, numbers: Sequence[int]) -> list[str]:
         """The members that have these dense numbers."""
 
+    async def release(self) -> None:
+        """Give back what the store holds, without stopping anybody else; only of a store that nobody uses any more."""
+
     async def restore(self, snapshot: "Snapshot") -> None:
         """Take over what a journal says; only on a fresh store."""
 

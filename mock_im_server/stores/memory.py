@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pyroaring import BitMap
 
 from mock_im_server.domain.actions import STALE_EPOCH, Action, Claim, Effects, Outcome
+from mock_im_server.pieces import emptied
 from mock_im_server.stores.base import Snapshot
 
 _NOBODY = BitMap()
@@ -54,6 +55,12 @@ class MemoryStore:
 
     async def names(self, numbers: Sequence[int]) -> list[str]:
         return [self._members[number - 1] for number in numbers]
+
+    async def release(self) -> None:
+        held = self._numbers, self._members, self._sets, self._counters
+        # A request that was under way when its app was reset finds an empty store, and not half of one.
+        self._numbers, self._members, self._sets, self._counters = {}, [], {}, Counter()
+        await emptied(*held)
 
     async def restore(self, snapshot: Snapshot) -> None:
         self._seq = snapshot.last_seq

@@ -52,6 +52,15 @@ async def test_a_member_takes_one_place_however_often_it_claims(store: Store) ->
     assert outcomes[0].number == outcomes[1].number == 1
 
 
+async def test_a_store_that_is_given_back_holds_nothing(store: Store) -> None:
+    await store.apply([login("a"), login("b")])
+
+    await store.release()
+
+    assert await store.sizes(["accounts", "active/1"]) == [0, 0]
+    assert await store.numbers(["a"]) == [0]
+
+
 async def test_an_action_is_applied_whole_or_not_at_all(store: Store) -> None:
     await store.apply([login("a"), login("b")])
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -207,6 +208,21 @@ async def test_a_reset_app_begins_anew() -> None:
         await server.import_account("alice")
         status, fresh = await server.control("POST", f"{APP}/reset", {"start": "2026-03-01"})
         assert (status, fresh["accounts"], fresh["month"], fresh["journal_rows"]) == (200, 0, "2026-03", 1)
+
+
+async def test_what_a_reset_leaves_is_gone_with_the_server_or_at_the_next_start(tmp_path: Path) -> None:
+    async with a_server(some_settings(data_dir=tmp_path)) as server, server.connected() as wire:
+        await wire.login("alice")
+        old = server.app
+        assert (await server.control("POST", f"{APP}/reset"))[0] == 200
+        assert old.is_retired
+    folder = tmp_path / str(SDKAPPID)
+    assert sorted(path.name for path in folder.iterdir()) == ["app.json", "journal"]
+    assert await old.store.numbers(["alice"]) == [0]
+    # As a server leaves it that is killed in between.
+    (folder / "journal.gone-1").mkdir()
+    async with a_server(some_settings(data_dir=tmp_path)):
+        assert sorted(path.name for path in folder.iterdir()) == ["app.json", "journal"]
 
 
 async def test_a_reset_that_cannot_be_leaves_the_app_as_it_was() -> None:
