@@ -197,7 +197,6 @@ async def test_an_import_over_the_cap_admits_the_first_that_fit(app_on: type_app
     assert await app.accounts.import_all(["a", "user0", "b", "c", "b"]) == [0, 0, 0, 70398, 0]
 
 
-@pytest.mark.holds("crossing")
 async def test_every_number_of_the_order_has_its_row(tmp_path: Path) -> None:
     """Whatever succeeds without a change, too: a journal with a gap has lost something."""
     apps = apps_in(tmp_path)
@@ -222,6 +221,7 @@ async def test_every_number_of_the_order_has_its_row(tmp_path: Path) -> None:
     assert found == list(range(1, len(found) + 1))
 
 
+@pytest.mark.holds("crossing")
 async def test_what_exists_beyond_a_limit_stays_when_the_plan_gets_smaller(app_on: type_app_on) -> None:
     app = await app_on("ultimate")
     await created(app, 52, LIVE)
