@@ -13,6 +13,7 @@ import msgspec
 
 from mock_im_server import journal as log
 from mock_im_server.domain import groups
+from mock_im_server.domain.groups import ADMIN_ROLE, OWNER, Group, Member
 from mock_im_server.service import App, NewGroup, Origin
 from mock_im_server.sessions import Connection
 from mock_im_server.transport.rest import group_messages, openim
@@ -213,6 +214,37 @@ async def _info(app: App, caller: Caller, body: AskInfo) -> Answer:
     return await _REST_INFO(app, caller.origin, body)
 
 
+def _leads(_group: Group, member: Member) -> bool:
+    return member.role in {OWNER, ADMIN_ROLE}
+
+
+def _leads_or_works(group: Group, member: Member) -> bool:
+    """In groups for work, all members may do what elsewhere the owner and the admins do."""
+    return group.type == groups.PRIVATE or _leads(group, member)
+
+
+def _owns(_group: Group, member: Member) -> bool:
+    return member.role == OWNER
+
+
+def _is_in(_group: Group, _member: Member) -> bool:
+    return True
+
+
+def _as_rest(name: str, may: Callable[[Group, Member], bool]) -> _Command:
+    """A command that does what it does over REST, for members who may."""
+    command = COMMANDS[f"{GROUPS}/{name}"]
+
+    async def asked(app: App, caller: Caller, body: OfGroup) -> Answer:
+        group = known_group(app, body.GroupId)
+        member = group.members.get(caller.user_id)
+        if member is None or not may(group, member):
+            raise Refused(codes.NOT_ALLOWED)
+        return await command.carry_out(app, caller.origin, body)
+
+    return _command(command.body, asked, command.malformed)
+
+
 def _command(
     body: type[msgspec.Struct],
     carry_out: type_command,
@@ -231,6 +263,11 @@ USER_COMMANDS: Final[Mapping[str, _Command]] = {
     f"{GROUPS}.get_group_public_info": _command(AskInfo, _info),
     f"{GROUPS}.get_group_self_member_info": _command(AskInfo, _self_info),
     f"{GROUPS}.get_joined_group_list": _command(AskJoined, _joined),
+    f"{GROUPS}.get_group_member_info": _as_rest("get_group_member_info", _is_in),
+    f"{GROUPS}.add_group_member": _as_rest("add_group_member", _leads_or_works),
+    f"{GROUPS}.delete_group_member": _as_rest("delete_group_member", _leads),
+    f"{GROUPS}.modify_group_base_info": _as_rest("modify_group_base_info", _leads_or_works),
+    f"{GROUPS}.change_group_owner": _as_rest("change_group_owner", _owns),
     f"{GROUPS}.send_group_msg": _command(group_messages.Send, _say_to_group),
     "openim.sendmsg": _command(openim.SendOne, _say_to_user, codes.MESSAGE_JSON),
 }

@@ -104,11 +104,15 @@ def test_groups_that_are_no_live_groups_and_messages_to_a_user(sdk: Path, server
         say = {"to": "bob", "conversationType": "TYPES.CONV_C2C", "text": "hello, bob"}
         assert "code" not in alices.call("sendText", say)
         assert bobs.event("message")["text"] == "hello, bob"
+        assert "code" not in alices.call("addGroupMember", {"groupID": "meeting", "userIDList": ["bob"]})
+        assert "code" not in alices.call("updateGroupProfile", {"groupID": "meeting", "name": "new name"})
+        assert "code" not in alices.call("deleteGroupMember", {"groupID": "meeting", "userIDList": ["bob"]})
+        assert server.rest("group_open_http_svc/get_group_member_info", {"GroupId": "meeting"})["MemberNum"] == 1
         # On a new device, what one is in is asked for at login.
         with a_device(sdk, server) as another:
             another.login("alice")
             (group,) = another.call("getGroupList")["data"]["groups"]
-            assert (group["groupID"], group["type"], group["role"]) == ("meeting", "ChatRoom", "Owner")
+            assert (group["groupID"], group["name"], group["role"]) == ("meeting", "new name", "Owner")
 
 
 def test_a_second_device_ends_the_first_and_a_kick_the_second(sdk: Path, server: Server) -> None:

@@ -1,7 +1,7 @@
 """Groups and messages over the gateway, as users ask for them."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -134,6 +134,40 @@ async def test_members_leave_and_owners_stay() -> None:
         room = {"GroupId": "room"}
         assert [await user.code("quit_group", room) for user in (alice, bob, bob)] == [10009, 0, 0]
         assert list(server.app.groups["room"].members) == ["alice"]
+
+
+@pytest.mark.parametrize(
+    ("command", "body", "codes"),
+    [
+        # By the owner, an admin, a member and a stranger.
+        ("get_group_member_info", {}, [0, 0, 0, 10007]),
+        ("add_group_member", {"MemberList": [{"Member_Account": "dave"}]}, [0, 0, 10007, 10007]),
+        ("modify_group_base_info", {"Name": "new"}, [0, 0, 10007, 10007]),
+        ("delete_group_member", {"MemberToDel_Account": ["carol"]}, [0, 0, 10007, 10007]),
+        ("change_group_owner", {"NewOwner_Account": "bob"}, [0, 10007, 10007, 10007]),
+        ("add_group_member", {"MemberList": 7}, [10004] * 4),
+    ],
+)
+async def test_who_may_do_what_to_a_group(command: str, body: type_json, codes: list[int]) -> None:
+    names = ("alice", "bob", "carol", "dave")
+    async with a_server() as server, AsyncExitStack() as stack:
+        users = [await stack.enter_async_context(a_user(server, name)) for name in names]
+        members = [{"Member_Account": "bob", "Role": "Admin"}, {"Member_Account": "carol"}]
+        found = []
+        for number, user in enumerate(users):
+            await users[0].create(f"room{number}", PUBLIC, MemberList=members)
+            found.append(await user.code(command, {"GroupId": f"room{number}", **body}))
+        assert found == codes
+
+
+async def test_members_of_a_group_for_work_bring_others_with_them() -> None:
+    async with a_server() as server, a_user(server, "alice") as alice, a_user(server, "bob") as bob:
+        assert await server.import_account("carol") == 0
+        await alice.create("room", WORK, MemberList=[{"Member_Account": "bob"}])
+        carol = {"GroupId": "room", "MemberList": [{"Member_Account": "carol"}]}
+        answer = await bob.ask("add_group_member", carol)
+        assert answer["MemberList"] == [{"Member_Account": "carol", "Result": 1}]
+        assert list(server.app.groups["room"].members) == ["alice", "bob", "carol"]
 
 
 async def test_a_user_is_told_of_their_groups_and_of_themselves() -> None:
