@@ -6,7 +6,18 @@ from typing import Final
 
 import duckdb
 
-from analysis import bounds, cap_table, caps, completeness, matching, planned, second_opinion, volumes, witnesses
+from analysis import (
+    bounds,
+    call_trials,
+    cap_table,
+    caps,
+    completeness,
+    matching,
+    planned,
+    second_opinion,
+    volumes,
+    witnesses,
+)
 from analysis.bills import Bill
 from analysis.bounds import Bounds
 from analysis.cap_table import Cap
@@ -168,6 +179,7 @@ def _caps(run: Run) -> tuple[tuple[Tally, ...], tuple[Bounds, ...], list[Check]]
     judged = {
         "accounts are made once": caps.registrations(run.journal),
         "groups are made before they are destroyed": caps.lifetimes(run.journal),
+        "calls only while a trial runs": call_trials.findings(run.journal),
         "seconds of each call": volumes.call_ends(run.journal),
         "nothing admitted over a cap, nothing refused below it": caps.findings(run.journal, tallies),
     }

@@ -195,7 +195,7 @@ class _Replay:
             quota=quota,
             limits=tuple(plans().limit(plan, quota.name) for plan in dict.fromkeys(self.plans[1])),
             reached=int(after.max(initial=0)),
-            admitted=len(np.unique(tried.row[entered])),
+            admitted=int(np.count_nonzero(self._flags(tried.row[entered]))),
             refused=len(refused),
             over=np.flatnonzero(lacks & (self.code == 0)),
             below=refused[~lacks[refused] & ~elsewhere[refused]],

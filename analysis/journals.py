@@ -136,6 +136,8 @@ def read(folder: Path) -> Journal:
 
 def of_table(table: pa.Table, head: str = "", findings: Iterable[Finding] = ()) -> Journal:
     """Take the rows of all segments, without those whose values cannot be."""
+    # A server that writes after each tick leaves hundreds of thousands of batches: every later look would visit each.
+    table = table.combine_chunks()
     frame = table.select(_NUMBERS).to_pandas(split_blocks=True)
     bad, broken = schemas.violations(frame, schemas.JOURNAL, "journal")
     if len(bad):

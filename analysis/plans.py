@@ -10,7 +10,15 @@ from typing import Any, Final
 from analysis.prices import Source
 
 _FILE: Final = Path(__file__).with_name("plans.toml")
-_TABLES: Final = ("admins", "community_members_per_group", "source")
+_TABLES: Final = ("admins", "call_trial", "community_members_per_group", "source")
+
+
+@dataclass(frozen=True, slots=True)
+class CallTrial:
+    """For how long calls may be tried, and how often."""
+
+    days: int
+    trials: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,7 @@ class Plans:
     """UserIDs that take none of the trial's places."""
     community_members_per_group: int
     sources: tuple[Source, ...]
+    call_trial: CallTrial
 
     def limit(self, plan: str, quota: str) -> int | None:
         """Return the most that a plan admits; None for no limit, also of a plan that is not known here.
@@ -41,4 +50,5 @@ def plans() -> Plans:
         admins=tuple(data["admins"]),
         community_members_per_group=data["community_members_per_group"],
         sources=tuple(Source(**source) for source in data["source"]),
+        call_trial=CallTrial(**data["call_trial"]),
     )

@@ -251,6 +251,14 @@ class Play:
         self.write("plan_changed", text={"plan": plan, "from": self.server.plan, "month": MONTH}, connection=0)
         self.server.plan = plan
 
+    def open_trial(self, code: int = 0) -> int:
+        self.write("trial_refused" if code else "trial_opened", code=code, text=None if code else {"number": 1})
+        return self.saw("open_call_trial", "", None, code)
+
+    def refuse_call(self, name: str, code: int) -> int:
+        self.write("call_refused", code=code, text={"call_id": name})
+        return self.saw("start_call", "", name, code)
+
     def start_call(self, name: str, participants: dict[str, str]) -> int:
         listed = [{"user_id": user, "tier": tier} for user, tier in participants.items()]
         self.calls[name] = self.second, listed
@@ -330,17 +338,23 @@ class Play:
         users = set[str]().union(*self.dau.values())
         seconds = {tier: self.seconds[tier] for tier in ("audio", "hd", "full_hd", "2k", "4k") if self.seconds[tier]}
         stated |= {"monthly_users": len(users), "peak_groups": self.server.peak, "call_seconds": seconds}
-        for line in stated["lines"]:
-            if line["item"] == "groups":
+        for stated_line in stated["lines"]:
+            if stated_line["item"] == "groups":
                 units = max(0, -((100_000 - self.server.peak) // 100_000))
-                line |= {"quantity": self.server.peak, "units": units, "amount_cents": units * 14_999}
+                stated_line |= {"quantity": self.server.peak, "units": units, "amount_cents": units * 14_999}
         free = 10_000
         for tier, count in seconds.items():
             minutes = -(-count // 60)
             used = min(free, minutes)
             free -= used
-            unit_price = BOOK_2020["calls"][tier]  # type: ignore[index]
-            line = {"item": f"call_{tier}", "quantity": minutes, "free": used, "per": 1, "units": minutes - used}
+            unit_price = int(BOOK_2020["calls"][tier])  # type: ignore[index]
+            line: dict[str, Any] = {
+                "item": f"call_{tier}",
+                "quantity": minutes,
+                "free": used,
+                "per": 1,
+                "units": minutes - used,
+            }
             stated["lines"].append(
                 line | {"unit_price": unit_price, "amount_cents": ((minutes - used) * unit_price + 500) // 1_000}
             )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from analysis import bounds, ledgers, run_files, second_opinion
 from analysis.bounds import Asked, GroupBounds
 from analysis.documents import PlannedQuota
-from analysis.plans import Plans
+from analysis.plans import CallTrial, Plans
 from tests.analysis.judging import codes, judged
 from tests.analysis.plays import FIRST_DAY, Play, a_race
 from tests.analysis.test_caps import CountsDestroyed, OneTooFew, OneTooMany, cap_of
@@ -39,7 +39,13 @@ STEPS = st.lists(
 
 @pytest.fixture
 def small_plans(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = Plans(limits=SMALL, admins=("administrator",), community_members_per_group=100_000, sources=())
+    small = Plans(
+        limits=SMALL,
+        admins=("administrator",),
+        community_members_per_group=100_000,
+        sources=(),
+        call_trial=CallTrial(60, 2),
+    )
     monkeypatch.setattr(bounds, "plans", lambda: small)
 
 
@@ -71,7 +77,7 @@ def overlapping(rows: list[dict[str, Any]], seed: int, lost: float = 0.0) -> lis
 
 
 def peak_of(play: Play) -> int:
-    change = [(row["kind"] == 16) - (row["kind"] == 18) for row in play.journal]
+    change = [int(row["kind"] == 16) - int(row["kind"] == 18) for row in play.journal]
     return max(sum(change[:end]) for end in range(len(change) + 1))
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analysis import caps, journals, run_files
-from analysis.plans import Plans
+from analysis.plans import CallTrial, Plans
 from tests.analysis.plays import KIND, LIVE, UNLIMITED, Group, Play, Server
 
 SMALL: dict[str, dict[str, int]] = {
@@ -182,9 +182,8 @@ class PlainReplay:
         if not is_live:
             if any(self.joined(member) >= self.limit("groups_per_user") for member in members):
                 full.add("groups_per_user")
-            most = text.get("max_members")
-            own = most is not None and most < self.limit("members_per_group")
-            if len(members) > (most if own else self.limit("members_per_group")):
+            own = text.get("max_members") is not None and text["max_members"] < self.limit("members_per_group")
+            if len(members) > (text["max_members"] if own else self.limit("members_per_group")):
                 full.add("members_per_group")
         if self.net[day] >= self.limit("net_new_groups"):
             full.add("net_new_groups")
@@ -233,7 +232,13 @@ class PlainReplay:
 
 @pytest.fixture(autouse=True)
 def small_plans(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = Plans(limits=SMALL, admins=("administrator",), community_members_per_group=100_000, sources=())
+    small = Plans(
+        limits=SMALL,
+        admins=("administrator",),
+        community_members_per_group=100_000,
+        sources=(),
+        call_trial=CallTrial(60, 2),
+    )
     monkeypatch.setattr(caps, "plans", lambda: small)
 
 

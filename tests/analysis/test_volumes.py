@@ -32,6 +32,7 @@ def a_month_of_groups() -> Play:
 def a_month_of_calls() -> Play:
     """A call of two for 61 seconds, and one of three tiers for two hours."""
     play = Play("trial", call_seconds={"audio": 61 + 7_200, "hd": 61 + 7_200, "4k": 7_200})
+    play.open_trial()
     play.start_call("short", {"user_0": "audio", "user_1": "hd"})
     play.wait(61)
     play.end_call("short")
@@ -89,7 +90,7 @@ def test_a_run_of_calls_alone_is_told_by_its_minutes(tmp_path: Path) -> None:
 
 def test_the_ledgers_seconds_are_bounded_by_what_the_clients_knew_of_the_clock(tmp_path: Path) -> None:
     recording = a_month_of_calls().recording()
-    recording.change_ledger("app_after_ms", 1, recording.ledgers[0]["app_after_ms"][1].as_py() + 2_000)
+    recording.change_ledger("app_after_ms", 2, recording.ledgers[0]["app_after_ms"][2].as_py() + 2_000)
     judgement = judged(recording.written(tmp_path))
     assert judgement.findings == []
     volume = judgement.audit.counts.ledger_volume
@@ -183,7 +184,7 @@ def _a_participant_more_in_the_journal(recording: Recording) -> None:
 
 def _the_call_began_earlier_for_the_clients(recording: Recording) -> None:
     for column in ("app_before_ms", "app_after_ms"):
-        recording.change_ledger(column, 2, recording.ledgers[0][column][2].as_py() - 1_000)
+        recording.change_ledger(column, 3, recording.ledgers[0][column][3].as_py() - 1_000)
 
 
 @pytest.mark.parametrize(
