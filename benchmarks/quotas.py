@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 from benchmarks import login_frames, pipelined_client, rest_client, servers
 from benchmarks.figures import ROUNDS, Result
 from mock_im_server.settings import DEMO_APP
+from mock_im_server.transport.webhooks import WAITING_MAX
 
 SLOW_S = 0.1
 NEVER_S = 3_600.0
@@ -42,20 +43,23 @@ def creations() -> list[Result]:
 
 def webhooks() -> list[Result]:
     """Logins a second of server CPU with webhooks on, against the same logins with webhooks off."""
-    count, rounds = 10_000, 30
+    count, rounds = 20_000, 30
     costs: dict[str, list[float]] = {"off": [], "slow": [], "stalled": []}
     with (
         servers.webhook_receiver(SLOW_S) as slow,
         servers.webhook_receiver(NEVER_S) as stalled,
-        servers.mock() as off,
-        servers.mock("--webhook", f"{DEMO_APP.sdkappid}:{slow}") as to_slow,
-        servers.mock("--webhook", f"{DEMO_APP.sdkappid}:{stalled}") as to_stalled,
+        servers.mock() as mock,
     ):
-        mocks = [("off", off), ("slow", to_slow), ("stalled", to_stalled)]
+        # One process for all three: two processes alike differ by more than what is measured here.
+        modes = [("off", ""), ("slow", slow), ("stalled", stalled)]
+        pipelined_client.run(mock.port, login_frames.frames(0, count), CONNECTIONS, IN_FLIGHT)
         for number in range(rounds):
-            made = login_frames.frames(number * count, count)
+            made = login_frames.frames(0, count)
             # In turn, each as often the first as the others: a neighbour on the machine meets all of them alike.
-            for name, mock in mocks[number % 3 :] + mocks[: number % 3]:
+            for name, url in modes[number % 3 :] + modes[: number % 3]:
+                _controlled(mock, "PUT", "/webhook", {"url": url})
+                # What a backend cannot take in time waits first: as many as may, which take the place of later ones.
+                pipelined_client.run(mock.port, made[:WAITING_MAX], CONNECTIONS, IN_FLIGHT)
                 before = mock.cpu_s()
                 pipelined_client.run(mock.port, made, CONNECTIONS, IN_FLIGHT)
                 costs[name].append((mock.cpu_s() - before) / count)
@@ -109,19 +113,24 @@ def _pinging(port: int) -> Iterator[list[float]]:
         thread.join()
 
 
-def _controlled(mock: servers.Measured, method: str, path: str) -> dict[str, Any]:
+def _controlled(mock: servers.Measured, method: str, path: str, body: object = None) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {mock.ready['control_token']}"}
     url = f"{mock.ready['control_url']}/apps/{DEMO_APP.sdkappid}{path}"
-    with urlopen(Request(url, method=method, headers=headers)) as response:
+    data = None if body is None else json.dumps(body).encode()
+    with urlopen(Request(url, data, method=method, headers=headers)) as response:
         return dict(json.loads(response.read()))
 
 
 def _webhooks(backend: str, off: Sequence[float], on: Sequence[float], reach: float) -> Result:
-    ratio = median(off) / median(on)
+    # The quarter of the rounds that were disturbed least: neighbours on the machine only ever add to a cost.
+    cost_off, cost_on = quantiles(off)[0], quantiles(on)[0]
+    ratio = cost_off / cost_on
     ratios = [without / with_hook for without, with_hook in zip(off, on, strict=True)]
-    rates = f"{1 / median(on):,.0f} logins/s of server CPU against {1 / median(off):,.0f}/s"
-    low, _, high = quantiles(ratios)
-    detail = f"{rates}; half of {len(ratios)} ratios {low:.2f}–{high:.2f}"
+    low, middle, high = quantiles(ratios)
+    detail = (
+        f"{1 / cost_on:,.0f} logins/s of server CPU against {1 / cost_off:,.0f}/s, lower quartiles of {len(on)} rounds "
+        f"in turn; quartiles of their ratios {low:.2f}, {middle:.2f}, {high:.2f}"
+    )
     return Result(f"logins with webhooks to {backend}", ratio, "×", f"≥ {reach:g}", ratio >= reach, detail)
 
 

@@ -58,6 +58,8 @@ class Deliveries:
 class _Lane:
     """Notices on their way, one after the other."""
 
+    __slots__ = ("is_filled", "queue")
+
     def __init__(self) -> None:
         self.queue: deque[Notice | StateChange] = deque()
         self.is_filled = asyncio.Event()
@@ -80,14 +82,19 @@ class Webhook:
         self._tasks = [asyncio.create_task(self._deliver(lane), name=f"webhook {sdkappid}") for lane in self._lanes]
 
     def hear(self, notice: Notice | StateChange) -> None:
+        # A login pays for this: it is kept short.
         if self.is_full:
             self.drop()
             return
-        self.deliveries.waiting += 1
-        self.is_full = self.deliveries.waiting >= WAITING_MAX
         lane = self._lanes[hash(notice.about) % LANES]
-        lane.queue.append(notice)
-        lane.is_filled.set()
+        queue = lane.queue
+        if not queue:
+            lane.is_filled.set()
+        queue.append(notice)
+        deliveries = self.deliveries
+        deliveries.waiting = waiting = deliveries.waiting + 1
+        if waiting >= WAITING_MAX:
+            self.is_full = True
 
     def drop(self) -> None:
         self.deliveries.dropped += 1
