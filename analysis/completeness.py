@@ -64,23 +64,26 @@ def of_ledger_files(run: Run) -> list[Finding]:
 
 
 def of_rows(run: Run) -> list[Finding]:
-    """Check that the ledgers hold each arrival of the plan exactly once."""
+    """Check that the ledgers hold each arrival of the plan exactly once, and beside them what the workers name."""
     if run.plan is None:
         return []
     numbers = run.ledger.table["row"].to_numpy()
-    inside = numbers[(numbers >= 0) & (numbers < run.plan.arrivals)]
+    planned = run.plan.arrivals
+    inside = numbers[(numbers >= 0) & (numbers < planned)]
     ordered = np.sort(inside)  # np.unique hashes, which takes ten times as long here
     found = ordered[np.diff(ordered, prepend=-1) != 0]
     findings = []
-    if len(inside) < len(numbers):
-        text = f"{rows(len(numbers) - len(inside))} of the ledger are not in the plan"
-        findings.append(invalid("ledger_rows_unplanned", text))
-    if missing := run.plan.arrivals - len(found):
+    reconnects = sum(worker.reconnects for worker in run.manifest.workers) if run.manifest else 0
+    beside = np.unique(numbers[numbers >= planned])
+    if (unplanned := len(numbers) - len(inside)) != reconnects:
+        named = f", the workers name {reconnects:,}" if reconnects else ""
+        findings.append(invalid("ledger_rows_unplanned", f"{rows(unplanned)} of the ledger are not in the plan{named}"))
+    if missing := planned - len(found):
         gaps = np.flatnonzero(found != np.arange(len(found)))
         first = int(gaps[0]) if len(gaps) else len(found)
-        text = f"{rows(missing)} of {run.plan.arrivals:,} planned are missing, the first is row {first:,}"
+        text = f"{rows(missing)} of {planned:,} planned are missing, the first is row {first:,}"
         findings.append(invalid("ledger_rows_missing", text))
-    if repeated := len(inside) - len(found):
+    if repeated := len(inside) - len(found) + int((numbers >= planned).sum()) - len(beside):
         text = f"{rows(repeated)} of the ledger are there more than once"
         findings.append(invalid("ledger_rows_repeated", text))
     return findings

@@ -91,6 +91,8 @@ class Worker(_Document, frozen=True):
     answered: int
     bytes: int
     blake2b: str
+    reconnects: int = 0
+    """Of `rows`, those that are not of the plan."""
 
 
 class JournalPart(_Document, frozen=True):

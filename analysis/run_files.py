@@ -13,6 +13,7 @@ FORMAT: Final = 1
 PLAN: Final = "plan.json"
 MANIFEST: Final = "manifest.json"
 STATEMENT: Final = "statement.json"
+ACCESS: Final = "access.json"
 LEDGER_FOLDER: Final = "ledger"
 JOURNAL_FOLDER: Final = "journal"
 VERDICT: Final = "verdict.json"
@@ -45,6 +46,8 @@ LEDGER_SCHEMA: Final = pa.schema(
         pa.field("app_before_ms", pa.int64()),
         pa.field("app_after_ms", pa.int64()),
         pa.field("code", pa.int32()),
+        pa.field("city", _NAME, nullable=False),
+        pa.field("routing_version", pa.int32()),
     ]
 )
 
@@ -98,6 +101,8 @@ JOURNAL_KINDS: Final = (
     "call_ended",
     "kicked",
     "call_changed",
+    "access_changed",
+    "routing_changed",
 )
 """A journal row's `kind` is an index into this tuple."""
 

@@ -21,7 +21,7 @@ import gevent
 from gevent.event import Event
 
 from analysis import run_files
-from im_load import early, population
+from im_load import early
 from im_load.control import Control, Http, ServerError, nearest_points
 from im_load.daily_dau import WrongInputError, month_dates
 from im_load.options import RunOptions
@@ -253,7 +253,7 @@ class Conductor:
             "the drivers",
         )
         self._workers = sorted({worker for workers in self._ready.values() for worker in workers})
-        world = population.world()
+        points, version = nearest_points(self._url, self._sdkappid, self._plan.world.countries)
         zero_ns = time.monotonic_ns()
         assert self._control is not None, "the app was made through it"
         common = {
@@ -265,7 +265,8 @@ class Conductor:
             "control_address": _address(self._control.url),
             "control_prefix": urlsplit(self._control.url).path.rstrip("/"),
             "control_token": self._control.token,
-            "access_points": nearest_points(self._url, world.countries),
+            "access_points": points,
+            "routing_version": version,
             "first_rows": self._plan.first_rows(),
             "month_start_ms": self._day_start_ms(0),
             "rate": self._options.rate,

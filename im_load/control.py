@@ -1,7 +1,7 @@
 """A client of the mock server's control API, and of what any server of this kind answers."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -108,13 +108,19 @@ class Control:
         return {**journal, "files": [file["name"] for file in journal["files"]]}
 
 
-def nearest_points(url: str, countries: tuple[str, ...]) -> list[str]:
-    """The nearest access point's code for each country, asked once a place; all "" where a server has no dispatch."""
+def nearest_points(url: str, sdkappid: int, countries: Sequence[str]) -> tuple[list[str], int | None]:
+    """The nearest access point's code for each country, asked once a place, and the version of the table that says so.
+
+    All "" and None where a server has no dispatch.
+    """
     points: list[str] = []
+    version = None
     with closing(Http(url)) as http:
         for country in countries:
-            status, data = http.request("GET", f"/dispatch?{urlencode({'country': country})}")
+            status, data = http.request("GET", f"/dispatch?{urlencode({'country': country, 'sdkappid': sdkappid})}")
             if status == 404:  # noqa: PLR2004 -- HTTP's not found
-                return [""] * len(countries)
-            points.append(json.loads(data)["points"][0]["code"])
-    return points
+                return [""] * len(countries), None
+            answer = json.loads(data)
+            points.append(answer["points"][0]["code"])
+            version = answer["version"]
+    return points, version

@@ -43,7 +43,8 @@ class Share:
     devices: list[int]
     platforms: list[int]
     """The vendor's numbers."""
-    points: list[str]
+    routes: list[int]
+    """Numbers of the worker's `Routes`: where each goes."""
     steps: list[int]
     """For each step of the clock, how many arrivals lie before its end; at −1 none, as the phase has not begun."""
     is_at_once: bool
@@ -111,7 +112,7 @@ class Driver:
             sigs=arrivals.sigs[places].tolist(),
             devices=arrivals.devices[places].tolist(),
             platforms=numbers[columns.platforms[places]].tolist(),
-            points=columns.points(places),
+            routes=self.worker.routes_of(arrivals, columns, places),
             steps=_steps(arrivals.times_ms[places], phase.steps_ms()),
             is_at_once=phase.is_at_once,
         )

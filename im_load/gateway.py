@@ -63,8 +63,9 @@ class Gateway:
     def open(self, share: "Share") -> None:
         if self._is_per_user:
             return
-        doors = zip(share.points, share.doors, strict=True)
-        for point in sorted({point for point, door in doors if door == GATEWAY}):
+        doors = set(zip(share.routes, share.doors, strict=True))
+        routes = self._driver.worker.routes
+        for point in sorted({routes[route].access_point for route, door in doors if door == GATEWAY}):
             self._trunk(point)
 
     def put(self, at: int) -> None:
@@ -72,7 +73,7 @@ class Gateway:
             self._pool.spawn(self._login_alone, at)
             return
         driver = self._driver
-        trunk = self._trunk(driver.share.points[at])
+        trunk = self._trunk(driver.worker.routes[driver.share.routes[at]].access_point)
         if trunk is None:
             return
         trunk.seq = seq = trunk.seq + 1
@@ -155,6 +156,7 @@ class Gateway:
         worker = driver.worker
         answered_us, after_ms = worker.now_us(), worker.ceiling_ms
         sample, planned_us, verbs, places = worker.sample, driver.planned_us, share.verbs, share.places
+        routes = share.routes
         connection, requests = trunk.instance_id, trunk.requests
         rows: list[type_row] = []
         admitted = 0
@@ -169,6 +171,7 @@ class Gateway:
             rows.append(
                 (
                     places[at],
+                    routes[at],
                     connection,
                     seq,
                     planned_us(at),
@@ -199,6 +202,7 @@ class Gateway:
             rows.append(
                 (
                     driver.share.places[at],
+                    driver.share.routes[at],
                     trunk.instance_id,
                     seq,
                     driver.planned_us(at),
@@ -222,7 +226,7 @@ class Gateway:
         driver, worker = self._driver, self._driver.worker
         if driver.failure:
             return
-        trunk = self._new_trunk(driver.share.points[at])
+        trunk = self._new_trunk(worker.routes[driver.share.routes[at]].access_point)
         burst = Burst([], worker.now_us(), worker.floor_ms)
         trunk.requests[1] = (at, burst)
         self._alone.add(trunk)

@@ -4,7 +4,7 @@ Rows are gathered as small tuples while the load runs; what the plan knows of an
 a batch is written, so that an answer costs the driver well under a microsecond here.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -13,20 +13,22 @@ import pyarrow as pa
 from analysis.run_files import LEDGER_SCHEMA
 from im_load import columns, population
 from im_load.plans import Plan
-from im_load.plans.arrivals import GATEWAY, VERBS, Arrivals
+from im_load.plans.arrivals import VERBS, Arrivals
+from im_load.routes import Routes
 
 BATCH_ROWS: Final = 32_768
 
 type_sink = Callable[[bytes], None]
 
 
-type_row = tuple[int, str, int, int, int, int, int | None, int | None, int | None]
+type_row = tuple[int, int, str, int, int, int, int, int | None, int | None, int | None]
 """An answer, or a request that was given up (then without the last three), in the order of `ROW`.
 
 A plain tuple: one is made for every request, and a named one takes three times as long.
 """
 ROW: Final = (
     "place",
+    "route",
     "connection",
     "request_seq",
     "planned_us",
@@ -36,41 +38,32 @@ ROW: Final = (
     "app_after_ms",
     "code",
 )
-"""`place` is the arrival's in its phase; the others are columns of the ledger."""
+"""`place` is the arrival's in its phase, `route` a number of the worker's `Routes`; the others are columns."""
 
 
 class PhaseColumns:
     """What the plan says of a phase's arrivals, ready for the ledger."""
 
-    def __init__(  # noqa: PLR0913 -- a phase's arrivals and what places them in the run
+    def __init__(
         self,
         arrivals: Arrivals,
         plan: Plan,
         *,
-        world: population.World,
-        access_points: Sequence[str],
+        routes: Routes,
         first_row: int,
         day_start_ms: int,
     ) -> None:
-        self.countries = world.country_of(plan.options.seed, arrivals.users)
+        self.homes = plan.world.home_of(plan.options.seed, arrivals.users)
         self.platforms = population.platforms(plan.options.seed, arrivals.users, arrivals.devices)
         self._arrivals = arrivals
         self._plan = plan
         self._first_row = first_row
         self._day_start_ms = day_start_ms
-        self._world = world
-        self._points = sorted({"", *access_points})
-        at = {point: number for number, point in enumerate(self._points)}
-        self._point_of = np.array([*(at[point] for point in access_points), at[""]], dtype=np.int32)
-        """For each country, in the order of the world's; the last is for what does not go to an access point."""
+        self._routes = routes
 
-    def points(self, places: np.ndarray) -> list[str]:
-        """The access point of each of some arrivals; empty for those that do not go over the gateway."""
-        return [self._points[point] for point in self._points_at(places).tolist()]
-
-    def columns(self, places: np.ndarray) -> dict[str, pa.Array]:
-        """The planned columns of some arrivals."""
-        all_of = self._arrivals
+    def columns(self, places: np.ndarray, routes: np.ndarray) -> dict[str, pa.Array]:
+        """The planned columns of some arrivals, and where they went."""
+        all_of, world = self._arrivals, self._plan.world
         verbs, verb_of = np.unique(all_of.verbs[places], return_inverse=True)
         return {
             "row": columns.numbers(places + self._first_row),
@@ -79,15 +72,19 @@ class PhaseColumns:
             "verb": columns.named(verb_of, [VERBS[verb] for verb in verbs]),
             "kind": columns.named(all_of.kinds[places], all_of.kind_names),
             "platform": columns.named(self.platforms[places], population.PLATFORMS),
-            "country": columns.named(self.countries[places], self._world.countries),
-            "access_point": columns.named(self._points_at(places), self._points),
+            "country": columns.named(self.homes[places], world.countries),
+            "city": columns.named(self.homes[places], world.cities),
+            **self._where(routes),
             "planned_app_ms": columns.numbers(all_of.times_ms[places].astype(np.int64) + self._day_start_ms),
         }
 
-    def _points_at(self, places: np.ndarray) -> np.ndarray:
-        goes = self._arrivals.doors[places] == GATEWAY
-        found: np.ndarray = self._point_of[np.where(goes, self.countries[places], -1)]
-        return found
+    def _where(self, routes: np.ndarray) -> dict[str, pa.Array]:
+        known = [self._routes[number] for number in range(len(self._routes))]
+        versions = [route.version for route in known]
+        return {
+            "access_point": columns.named(routes, [route.access_point for route in known]),
+            "routing_version": columns.nullable([versions[number] for number in routes.tolist()], np.int32),
+        }
 
 
 class LedgerWriter:
@@ -116,7 +113,8 @@ class LedgerWriter:
         assert self._phase is not None, "a phase begins before its answers come"
         rows, self._added = self._added, []
         by_name = dict(zip(ROW, zip(*rows, strict=True), strict=True))
-        written: dict[str, Any] = self._phase.columns(np.array(by_name.pop("place")))
+        places, routes = np.array(by_name.pop("place")), np.array(by_name.pop("route"))
+        written: dict[str, Any] = self._phase.columns(places, routes)
         written["connection"] = columns.encoded(by_name.pop("connection"))
         written["code"] = columns.nullable(by_name.pop("code"), np.int32)
         for name, values in by_name.items():

@@ -147,7 +147,15 @@ class Lanes:
         path, body = self._calls.call(verb, share.users[at], share.groups[at])
         lane.seq = seq = lane.seq + 1
         sent_us = worker.now_us()
-        before = (share.places[at], lane.client_id, seq, driver.planned_us(at), sent_us, worker.floor_ms)
+        before = (
+            share.places[at],
+            share.routes[at],
+            lane.client_id,
+            seq,
+            driver.planned_us(at),
+            sent_us,
+            worker.floor_ms,
+        )
         lane.in_flight = sent = (*before, None, None, None)
         lane.verb = verb
         driver.issued += 1

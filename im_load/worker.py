@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import gevent
+import numpy as np
 from gevent.event import Event
 
-from im_load import population
 from im_load.drivers import Driver
 from im_load.ledger import LedgerWriter, PhaseColumns
 from im_load.plans import Plan, plan_from_json
-from im_load.plans.arrivals import DAY_MS
+from im_load.plans.arrivals import DAY_MS, GATEWAY, Arrivals, Ints
 from im_load.rest import type_address
+from im_load.routes import NOWHERE, Route, Routes
 
 HAND_OVER_S: Final = 0.5
 """For messages that have been sent to leave the process before it ends."""
@@ -41,7 +42,9 @@ class Assignment:
     control_prefix: str
     control_token: str
     access_points: list[str]
-    """The nearest point's code for each country of the world; "" where a server has none."""
+    """The nearest point's code for each place of the plan's world; "" where a server has none."""
+    routing_version: int | None
+    """Of the table that said so."""
     first_rows: list[int]
     """Number of each phase's first arrival in the run."""
     month_start_ms: int
@@ -81,7 +84,11 @@ class Worker:
         self.drivers = assignment.drivers
         """Of the whole run."""
         self.ledger = LedgerWriter(self._hand_over)
-        self._world = population.world()
+        self.routes = Routes()
+        version = assignment.routing_version
+        numbers = [self.routes.number(Route(point, version)) for point in assignment.access_points]
+        self._route_of = np.array([*numbers, self.routes.number(NOWHERE)])
+        """For each place of the world; the last is for what does not go to an access point."""
         self._drivers = [Driver(self, assignment, share) for share in assignment.shares]
         self._acknowledge("assign")
 
@@ -94,8 +101,7 @@ class Worker:
         columns = PhaseColumns(
             arrivals,
             self.plan,
-            world=self._world,
-            access_points=assignment.access_points,
+            routes=self.routes,
             first_row=assignment.first_rows[index],
             day_start_ms=assignment.month_start_ms + phase.day * DAY_MS,
         )
@@ -104,6 +110,11 @@ class Worker:
             driver.prepare(phase, arrivals, columns)
         self.step = -1
         self._acknowledge("phase")
+
+    def routes_of(self, arrivals: Arrivals, columns: PhaseColumns, places: Ints) -> list[int]:
+        """Numbers of the routes of some arrivals, by where their users live."""
+        goes = arrivals.doors[places] == GATEWAY
+        return list(self._route_of[np.where(goes, columns.homes[places], -1)].tolist())
 
     def begin_phase(self, index: int, zero_us: int, app_ms: int) -> None:
         """Start sending: the phase's first arrival is planned at `zero_us`."""

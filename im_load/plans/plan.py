@@ -14,7 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from analysis import run_files
-from im_load import chance, columns
+from im_load import chance, columns, population
 from im_load.daily_dau import month_dates
 from im_load.plans.arrivals import Ints, Phase, type_range
 from im_load.plans.limits import Quota
@@ -40,6 +40,9 @@ class Plan:
     """What its arrivals are called where they are counted."""
     watched: tuple[str, str] | None = None
     """What the progress line shows beside the bill: a field of the app's status, and what to call it."""
+
+    world = population.countries()
+    """Where its users live."""
 
     def __init__(self, options: PlanOptions, phases: Sequence[Phase]) -> None:
         self.options = options

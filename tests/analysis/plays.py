@@ -315,6 +315,7 @@ class Play:
                 "app_before_ms": self.time_ms,
                 "app_after_ms": self.time_ms,
                 "code": code,
+                "city": "",
             }
         )
         return code

@@ -252,6 +252,8 @@ def _ledgers(arrivals: _Arrivals, workers: int) -> list[pa.Table]:
         "app_before_ms": arrivals.before_ms,
         "app_after_ms": arrivals.after_ms,
         "code": arrivals.code.astype(np.int32),
+        "city": _named(np.zeros(total, np.int64), ("",)),
+        "routing_version": pa.array(np.ones(total, np.int32)),
     }
     table = pa.table(columns, schema=run_files.LEDGER_SCHEMA)
     return [table.take(pa.array(order[order % workers == worker])) for worker in range(workers)]

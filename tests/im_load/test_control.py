@@ -46,10 +46,11 @@ def test_a_journal_is_fetched_as_far_as_it_was_announced(control: Control, tmp_p
 
 
 def test_each_country_has_its_nearest_point(server: ServerProcess) -> None:
-    singapore, brazil = nearest_points(server.ready["url"], ("SG", "BR"))
+    (singapore, brazil), version = nearest_points(server.ready["url"], 0, ("SG", "BR"))
 
     assert singapore
     assert singapore != brazil
+    assert version == 1
 
 
 def test_a_clock_that_is_set_back_is_refused_with_the_servers_words(control: Control) -> None:

@@ -10,11 +10,12 @@ from analysis.run_files import LEDGER_SCHEMA
 from im_load import population
 from im_load.ledger import BATCH_ROWS, LedgerWriter, PhaseColumns, type_row
 from im_load.plans.month import KINDS, MonthOptions, MonthPlan
+from im_load.routes import Route, Routes
 
 START_MS = 1_790_784_000_000
 FIRST_ROW = 5_000
-WORLD = population.world()
-POINTS = [f"near-{country}" for country in WORLD.countries]
+ROUTES = Routes()
+NEAR, FAR = ROUTES.number(Route("near", 7)), ROUTES.number(Route("far", 8))
 PLAN = MonthPlan(MonthOptions(seed=7, month="2026-10", app_plan="pro", daily_dau=(900,)))
 DAY = PLAN.day(0)
 MESSAGE_BYTES_MAX = 8_000_000
@@ -22,15 +23,15 @@ MESSAGE_BYTES_MAX = 8_000_000
 
 
 def columns() -> PhaseColumns:
-    return PhaseColumns(DAY, PLAN, world=WORLD, access_points=POINTS, first_row=FIRST_ROW, day_start_ms=START_MS)
+    return PhaseColumns(DAY, PLAN, routes=ROUTES, first_row=FIRST_ROW, day_start_ms=START_MS)
 
 
-def answered(place: int, seq: int, code: int = 0) -> type_row:
-    return (place, "a" * 32, seq, 40 * place, 40 * place + 7, START_MS, 40 * place + 900, START_MS + 1, code)
+def answered(place: int, seq: int, code: int = 0, route: int = NEAR) -> type_row:
+    return (place, route, "a" * 32, seq, 40 * place, 40 * place + 7, START_MS, 40 * place + 900, START_MS + 1, code)
 
 
 def unanswered(place: int, seq: int) -> type_row:
-    return (*answered(place, seq)[:6], None, None, None)
+    return (*answered(place, seq)[:7], None, None, None)
 
 
 def written(*rows: type_row) -> tuple[LedgerWriter, list[bytes]]:
@@ -57,11 +58,17 @@ def test_a_row_has_what_the_plan_knew_and_what_was_answered() -> None:
     assert row["row"] == FIRST_ROW + place
     assert row["user_id"] == population.user_id(int(DAY.users[place]))
     assert row["kind"] == KINDS[DAY.kinds[place]]
-    assert row["access_point"] == f"near-{row['country']}"
+    assert (row["access_point"], row["routing_version"]) == ("near", 7)
     assert row["planned_app_ms"] == START_MS + int(DAY.times_ms[place])
     assert (row["connection"], row["request_seq"]) == ("a" * 32, 3)
     times = ("planned_us", "sent_us", "answered_us", "app_before_ms", "app_after_ms", "code")
     assert [row[name] for name in times] == [680, 687, 1_580, START_MS, START_MS + 1, 70009]
+
+
+def test_where_it_went_may_be_known_without_a_version() -> None:
+    rows = read(written(answered(1, 1, route=FAR), answered(2, 2, route=0))[1])
+
+    assert [(row["access_point"], row["routing_version"]) for row in rows] == [("far", 8), ("", None)]
 
 
 def test_what_was_given_up_has_no_outcome() -> None:
