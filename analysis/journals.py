@@ -44,6 +44,7 @@ CALL_STARTED: Final = JOURNAL_KINDS.index("call_started")
 CALL_REFUSED: Final = JOURNAL_KINDS.index("call_refused")
 CALL_ENDED: Final = JOURNAL_KINDS.index("call_ended")
 CALL_CHANGED: Final = JOURNAL_KINDS.index("call_changed")
+FAULT_MET: Final = JOURNAL_KINDS.index("fault_met")
 APP_OPENED: Final = JOURNAL_KINDS.index("app_opened")
 
 VERBS: Final[Mapping[int, tuple[str, ...]]] = {
@@ -67,15 +68,26 @@ VERBS: Final[Mapping[int, tuple[str, ...]]] = {
     CALL_STARTED: ("start_call",),
     CALL_REFUSED: ("start_call", "end_call"),
     CALL_ENDED: ("end_call",),
+    FAULT_MET: (
+        "login",
+        "resume",
+        "import",
+        "delete",
+        "create_group",
+        "destroy_group",
+        "join_group",
+        "quit_group",
+    ),
 }
 """What a ledger's row may have asked for, by the kind of the journal's row that answers it."""
 REFUSALS: Final = (
     LOGIN_REFUSED, RESUME_REFUSED, IMPORT_REFUSED, DELETE_REFUSED, CREATE_REFUSED, DESTROY_REFUSED, JOIN_REFUSED,
-    TRIAL_REFUSED, CALL_REFUSED,
+    TRIAL_REFUSED, CALL_REFUSED, FAULT_MET,
 )  # fmt: skip
 PREPARATIONS: Final = (IMPORTED, IMPORT_REFUSED, DELETED, DELETE_REFUSED, TRIAL_OPENED, TRIAL_REFUSED)
 """Kinds that a run may cause without a row in its ledger, by calls that carry no request id."""
 
+_LOGIN_API: Final = "im_open_status/wslogin"
 _NOTED: Final = (*range(GROUP_CREATED, GROUP_CHANGED + 1), CALL_STARTED, CALL_REFUSED, CALL_ENDED, CALL_CHANGED)
 NOT_COUNTED: Final = -1
 _NUMBERS: Final = (
@@ -102,7 +114,11 @@ class Journal:
     @cached_property
     def sessions(self) -> pd.DataFrame:
         """The rows that answer a login or a resume."""
-        return self.frame[self.frame["kind"].between(LOGGED_IN, RESUME_REFUSED)]
+        kind = self.frame["kind"]
+        answers = kind.between(LOGGED_IN, RESUME_REFUSED)
+        at, apis = self.strings("text", FAULT_MET)
+        answers.iloc[at[pc.equal(apis, _LOGIN_API).to_numpy(zero_copy_only=False)]] = True
+        return self.frame[answers]
 
     @cached_property
     def logins(self) -> pd.DataFrame:

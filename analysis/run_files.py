@@ -103,6 +103,8 @@ JOURNAL_KINDS: Final = (
     "call_changed",
     "access_changed",
     "routing_changed",
+    "faults_changed",
+    "fault_met",
 )
 """A journal row's `kind` is an index into this tuple."""
 

@@ -50,7 +50,7 @@ _JOURNAL_MONTHS = """
 
 _JOURNAL_CODES = """
     SELECT (time_ms + {offset}) // {day} AS day, code, count(*) FROM journal
-    WHERE kind BETWEEN 5 AND 8 GROUP BY day, code
+    WHERE kind BETWEEN 5 AND 8 OR kind = 35 AND text = 'im_open_status/wslogin' GROUP BY day, code
 """
 
 _JOURNAL_GROUPS = """

@@ -33,6 +33,7 @@ from mock_im_server.transport.commits import Commits
 from mock_im_server.transport.control_door import PREFIX, ControlDoor
 from mock_im_server.transport.dispatch import Dispatch
 from mock_im_server.transport.doors import Doors
+from mock_im_server.transport.fault_control import FaultControl
 from mock_im_server.transport.frequency import FrequencyLimits
 from mock_im_server.transport.gateway import Gateway
 from mock_im_server.transport.metrics import AppMetrics
@@ -101,8 +102,13 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
         if settings.control_port is not None:
             private = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=middlewares)
         door = ControlDoor(apps, token)
-        private.add_routes(control.Control(apps, door, commits).routes())
-        private.add_routes([*RoutingControl(network, doors, door).routes(), *WebhookControl(webhooks, door).routes()])
+        for handlers in (
+            control.Control(apps, door, commits),
+            RoutingControl(network, doors, door),
+            WebhookControl(webhooks, door),
+            FaultControl(door),
+        ):
+            private.add_routes(handlers.routes())
         public.add_routes(_health(AppMetrics(apps, gateway, webhooks)))
         parts: list[asyncio.Future[None]] = [journal_lost]
         runners = [web.AppRunner(public, access_log=None, shutdown_timeout=1)]

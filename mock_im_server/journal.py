@@ -53,7 +53,11 @@ ROWS_MAX: Final = 65_536
     CALL_ENDED,
     KICKED,
     CALL_CHANGED,
-) = range(1, 32)
+    ACCESS_CHANGED,
+    ROUTING_CHANGED,
+    FAULTS_CHANGED,
+    FAULT_MET,
+) = range(1, 36)
 
 NOT_COUNTED: Final = -1
 REST_CLIENT_SUFFIX: Final = " rest"

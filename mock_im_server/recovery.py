@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from mock_im_server import journal as log
 from mock_im_server.domain import billing, groups, plans
 from mock_im_server.domain.calendar import DAY_MS
+from mock_im_server.domain.faults import FaultRule
 from mock_im_server.domain.groups import MEMBER, OWNER, Group, Member
 from mock_im_server.domain.plans import ACCOUNTS, ADMIN, ADMINS, active_users
 
@@ -31,6 +32,11 @@ _STATISTICS: Final = {
     log.JOINED: "GroupJoinGroupTimes",
     log.LEFT: "GroupQuitGroupTimes",
 }
+
+
+_EVENTS: Final = (
+    log.APP_OPENED, log.CLOCK_MOVED, log.MONTH_CLOSED, log.CHARGED, log.PLAN_CHANGED, log.FAULTS_CHANGED,
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -60,6 +66,7 @@ class Folded:
     kicked_s: dict[str, int] = field(default_factory=dict)
     statistics: dict[tuple[int, str], int] = field(default_factory=dict)
     """By billing day and field."""
+    faults: list[FaultRule] = field(default_factory=list)
     calls: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
     """Kind, app's time and text of each row about calls."""
 
@@ -118,7 +125,7 @@ def _fold_days(state: Folded, days: np.ndarray, users: np.ndarray) -> None:
 
 
 def _fold_events(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
-    events = np.isin(kinds, [log.APP_OPENED, log.CLOCK_MOVED, log.MONTH_CLOSED, log.CHARGED, log.PLAN_CHANGED])
+    events = np.isin(kinds, _EVENTS)
     rows = table.filter(pa.array(events)).select(["time_ms", "kind", "text"]).to_pylist()
     for row in rows:
         text: Mapping[str, Any] = json.loads(row["text"])
@@ -128,6 +135,8 @@ def _fold_events(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
             state.ticket_salt = text["ticket_salt"]
             state.plan = text["plan"]
             state.billing_offset_ms = text["billing_offset_ms"]
+        elif row["kind"] == log.FAULTS_CHANGED:
+            state.faults = [FaultRule(**rule) for rule in text["rules"]]
         elif row["kind"] == log.PLAN_CHANGED:
             state.plan, state.plan_changed_month = text["plan"], text["month"]
         elif row["kind"] == log.CLOCK_MOVED:

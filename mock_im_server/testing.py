@@ -172,6 +172,10 @@ class ImApp:
         """Post what happens to this URL; an empty one ends it."""
         self._control("PUT", "/webhook", {"url": url, "token": token})
 
+    def set_faults(self, *rules: Mapping[str, Any]) -> None:
+        """Let calls fail or answer late (`docs/testing-your-app.md`); without rules all is well again."""
+        self._control("PUT", "/faults", {"rules": rules})
+
     def close(self) -> None:
         """End what `login` has begun."""
         with ExitStack() as stack:

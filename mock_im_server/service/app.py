@@ -25,6 +25,7 @@ from mock_im_server.recovery import Folded
 from mock_im_server.service import notices
 from mock_im_server.service.accounts import Accounts
 from mock_im_server.service.calls import Calls
+from mock_im_server.service.faults import FaultsOfApp
 from mock_im_server.service.groups import Groups
 from mock_im_server.service.messages import Messages
 from mock_im_server.service.notices import Listener, StateChange
@@ -99,6 +100,7 @@ class App:
         self.messages = Messages(self)
         self.profiles = Profiles()
         self.statistics = Statistics()
+        self.faults = FaultsOfApp(self)
         self._clients: dict[str, int] = {}
         self._generations: Counter[int] = Counter()
         """How often a user was kicked or deleted: tickets of before do not hold."""
@@ -164,6 +166,7 @@ class App:
         self.groups.restore(state.groups, state.groups_made)
         self.calls.restore(state.calls)
         self.statistics.restore(state.statistics)
+        self.faults.restore(state.faults)
         self._clients = state.clients
         self._generations = state.generations
         self._kicked_s = state.kicked_s

@@ -13,7 +13,9 @@ from typing import Final
 from aiohttp import WSMsgType, web
 from pyroaring import BitMap
 
-from mock_im_server.service import App, LoginRequest
+from mock_im_server.domain.faults import Fault
+from mock_im_server.service import App, LoginRequest, Origin
+from mock_im_server.service.faults import TEXT as REFUSED_BY_FAULT
 from mock_im_server.transport import user_commands
 from mock_im_server.transport.doors import Doors
 from mock_im_server.transport.sdk_answers import body_of, needs_identity
@@ -33,6 +35,8 @@ _IN_ORDER: Final = frozenset({frames.LOGIN, frames.LOGOUT, *user_commands.USER_C
 """What changes or asks for what others change is carried out in the order in which it came."""
 
 type_answers = list[tuple["GatewayConnection", bytes]]
+type_late = list[tuple[float, "GatewayConnection", bytes]]
+"""Answers that a fault rule holds back for so many seconds."""
 
 
 class GatewayConnection:
@@ -128,14 +132,19 @@ class Gateway:
             inbox, self._inbox = self._inbox, []
             left, self._left = self._left, []
             touched: set[App] = set()
-            answers = await self._answers(inbox, touched)
+            late: type_late = []
+            answers = await self._answers(inbox, touched, late)
             await _end(left, touched)
             for app in touched:
                 app.journal.write()
             # After this point everything answered is in the operating system's hands.
             _send(answers)
+            for delay_s, connection, answer in late:
+                loop.call_later(delay_s, connection.push, answer)
 
-    async def _answers(self, inbox: Sequence[tuple[GatewayConnection, bytes]], touched: set[App]) -> type_answers:
+    async def _answers(
+        self, inbox: Sequence[tuple[GatewayConnection, bytes]], touched: set[App], late: type_late
+    ) -> type_answers:
         answers: type_answers = []
         crowd = _Crowd(answers)
         for connection, data in inbox:
@@ -151,6 +160,10 @@ class Gateway:
             if app is None or head.sdkappid != app.settings.sdkappid:
                 code = codes.BAD_SDKAPPID if app else codes.SDKAPPID_UNKNOWN
                 answers.append((connection, _refused(head, code)))
+            elif app.faults.rules and (fault := app.faults.meet(head.servcmd.replace(".", "/"))) is not None:
+                await crowd.disperse()
+                late.append((fault.latency_ms / 1_000, connection, await _faulted(app, connection, frame, fault)))
+                touched.add(app)
             elif head.servcmd == frames.LOGIN and not head.a2:
                 await crowd.login(app, LoginRequest(connection, head))
                 touched.add(app)
@@ -203,6 +216,23 @@ class _Crowd:
     def _add(self, asked: Sequence[LoginRequest | Asked], replies: Sequence[bytes]) -> None:
         for (connection, _), reply in zip(asked, replies, strict=True):
             self._answers.append((connection, reply))  # type: ignore[arg-type]  # the gateway's own connections
+
+
+async def _faulted(app: App, connection: GatewayConnection, frame: frames.Frame, fault: Fault) -> bytes:
+    """The answer to a frame that meets a fault: refused, or carried out like any other."""
+    head = frame.head
+    if fault.code:
+        await app.number_connections({connection}, await app.settled_ms())
+        origin = Origin(connection.number, head.seq, head.platform, is_rest=False)
+        await app.faults.refuse(head.servcmd.replace(".", "/"), fault.code, origin)
+        return frames.answer(head, fault.code, codes.TEXTS.get(fault.code, REFUSED_BY_FAULT))
+    if head.servcmd == frames.LOGIN and not head.a2:
+        return (await app.login([LoginRequest(connection, head)]))[0]
+    if head.servcmd == user_commands.CREATE_GROUP:
+        return (await user_commands.created(app, [Asked(connection, frame)]))[0]
+    if head.servcmd in _IN_ORDER:
+        return await _carried_out(app, connection, frame)
+    return _answered(app, head)
 
 
 async def _carried_out(app: App, connection: GatewayConnection, frame: frames.Frame) -> bytes:

@@ -373,6 +373,16 @@ def test_a_planted_defect_is_found(tmp_path: Path, defect: Callable[[Recording],
     assert expected <= codes(verdict)
 
 
+def test_a_login_that_a_fault_rule_refused_is_matched_like_any_other_refusal(tmp_path: Path) -> None:
+    recording = a_recording(DAYS)
+    assert recording.journal is not None
+    refused = _row(recording, kind=run_files.JOURNAL_KINDS.index("login_refused"), nth=0)
+    values = {"kind": run_files.JOURNAL_KINDS.index("fault_met"), "user_id": None, "text": "im_open_status/wslogin"}
+    for column, value in values.items():
+        recording.journal = changed(recording.journal, column, refused, value)
+    assert codes(judged(recording.written(tmp_path))) == set()
+
+
 def test_a_charge_of_the_whole_peak_is_found(tmp_path: Path) -> None:
     recording = a_recording({"2026-10-01": 10_001})
     recording.statement = a_statement("2026-10", {"2026-10-01": 10_001}, units=2)

@@ -3,6 +3,7 @@
 Takes what real clients send (`docs/wire.md`): GET or POST, any content type over a JSON body, an empty body, old names.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -13,6 +14,7 @@ from aiohttp import web
 
 from mock_im_server.domain.plans import ADMIN
 from mock_im_server.service import App
+from mock_im_server.service.faults import TEXT as REFUSED_BY_FAULT
 from mock_im_server.transport.commits import Commits
 from mock_im_server.transport.frequency import FrequencyLimits
 from mock_im_server.transport.request_id import origin_of
@@ -77,6 +79,21 @@ class Rest:
             raise Refused(codes.GROUP_COMMAND_UNKNOWN if is_group else codes.BAD_RESOURCE)
         if not self._limits.allow(app.settings.sdkappid, entry.name, self._real_ms()):
             raise Refused(codes.FREQUENCY_LIMIT)
+        if app.faults.rules and (fault := app.faults.meet(entry.name)) is not None:
+            try:
+                return await self._faulted(entry, app, request, fault.code)
+            finally:
+                await asyncio.sleep(fault.latency_ms / 1_000)
+        return await self._carried_out(entry, app, request)
+
+    async def _faulted(self, entry: _Entry, app: App, request: web.Request, code: int) -> Answer:
+        if not code:
+            return await self._carried_out(entry, app, request)
+        await app.faults.refuse(entry.name, code, await origin_of(app, request))
+        await self._commits.written(app)
+        raise Refused(code, codes.TEXTS.get(code, REFUSED_BY_FAULT))
+
+    async def _carried_out(self, entry: _Entry, app: App, request: web.Request) -> Answer:
         try:
             body = _parsed(entry, await request.read())
         except web.HTTPRequestEntityTooLarge as error:
