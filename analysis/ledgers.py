@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +14,10 @@ from analysis import schemas
 from analysis.findings import Finding, invalid, rows
 from analysis.run_files import LEDGER_FOLDER, LEDGER_SCHEMA
 
+RECONNECT: Final = "reconnect"
+REPEATED_KINDS: Final = (RECONNECT, "repeat")
+"""Of requests that the plan did not ask for: an access point was lost or drained."""
+
 _OUTCOME: Final = ("sent_us", "answered_us", "app_before_ms", "app_after_ms", "code")
 _NOTHING: Final = -1
 _NAMES: Final = ("verb", "kind", "platform", "country", "access_point")
@@ -20,7 +25,7 @@ _NAMES: Final = ("verb", "kind", "platform", "country", "access_point")
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """All rows as an Arrow table, and as pandas frames: the answered ones and the others.
+    """All rows as an Arrow table, and as pandas frames: answered, settled by a repetition, and open.
 
     In the frames `user`, `group` and `connection` are numbers: indices into `user_ids`, `group_ids` (-1 for none) and
     `connection_ids`.
@@ -29,6 +34,8 @@ class Ledger:
     table: pa.Table
     answered: pd.DataFrame
     open: pd.DataFrame
+    settled: pd.DataFrame
+    """Requests without an answer that were repeated with one: whatever became of them, it is said again."""
     user_ids: pa.Array
     group_ids: pa.Array
     connection_ids: pa.Array
@@ -63,10 +70,12 @@ def of_table(table: pa.Table, findings: list[Finding], rows_of: dict[str, int]) 
     if len(bad):
         answered = answered.drop(index=bad)
         table = table.filter(pa.array(~frame.index.isin(bad)))
+    is_settled = _settled(unanswered, answered)
     return Ledger(
         table=table,
         answered=answered,
-        open=unanswered,
+        open=unanswered[~is_settled],
+        settled=unanswered[is_settled],
         user_ids=names[0].dictionary,
         group_ids=names[1].dictionary,
         connection_ids=names[2].dictionary,
@@ -115,6 +124,18 @@ def _complete(table: pa.Table, findings: list[Finding]) -> pa.ChunkedArray:
         text = f"{rows(count)} of the ledger have half an answer"
         findings.append(invalid("ledger_values", text))
     return whole
+
+
+def _settled(unanswered: pd.DataFrame, answered: pd.DataFrame) -> "pd.Series[bool]":
+    """Tell the requests that were sent, lost, and asked again: by the same user, with the same verb, later."""
+    again = answered[answered["kind"].isin(REPEATED_KINDS)]
+    if unanswered.empty or again.empty:
+        return pd.Series(data=False, index=unanswered.index)
+    last = again.groupby(["user", "verb"], observed=True)["answered_us"].max()
+    asked = pd.MultiIndex.from_frame(unanswered[["user", "verb"]])
+    answered_us = last.reindex(asked).to_numpy(dtype="float64", na_value=np.nan)
+    found: pd.Series[bool] = pd.Series(unanswered["sent_us"].to_numpy("float64", na_value=np.nan) < answered_us)
+    return found.set_axis(unanswered.index)
 
 
 def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:

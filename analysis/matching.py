@@ -68,7 +68,8 @@ def match(ledger: Ledger, journal: Journal, registered: Registrations) -> Matche
     requests = requests.assign(name=_names(ledger, journal, registered), group=_groups(ledger, journal))
     journal_ids = pd.Index(_ids(_connections(ledger, journal), journal.requests["request_seq"]))
     answered_ids = pd.Index(_ids(ledger.answered["connection"], ledger.answered["request_seq"]))
-    open_ids = _ids(ledger.open["connection"], ledger.open["request_seq"])
+    unanswered = pd.concat([ledger.open, ledger.settled])
+    open_ids = _ids(unanswered["connection"], unanswered["request_seq"])
     repeated = int(answered_ids.duplicated().sum())
     if not journal_ids.is_unique:
         again = journal_ids.duplicated()

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from analysis import latencies
 from analysis.billing_days import iso
@@ -13,6 +15,7 @@ from analysis.cap_table import Cap
 from analysis.completeness import PeakInterval
 from analysis.headroom import Headroom
 from analysis.latencies import Floats, Latencies, quantile
+from analysis.loading import Run
 from analysis.quotas import QUOTAS
 from analysis.samples import Requests, Samples
 from analysis.selections import EVERYTHING, Selection
@@ -131,7 +134,7 @@ def _peak_day(samples: Samples) -> str | None:
 
 def _rows_missing(samples: Samples) -> int | None:
     run = samples.run
-    return run.plan.arrivals - run.ledger.table.num_rows if run.plan else None
+    return run.plan.arrivals - _of_plan(run).num_rows if run.plan else None
 
 
 def _workers_missing(samples: Samples) -> int | None:
@@ -143,8 +146,15 @@ def _started_ratio(samples: Samples) -> float | None:
     run = samples.run
     if run.plan is None:
         return None
-    sent: int = run.ledger.table.num_rows - run.ledger.table["sent_us"].null_count
+    asked = _of_plan(run)
+    sent: int = asked.num_rows - asked["sent_us"].null_count
     return sent / run.plan.arrivals if run.plan.arrivals else 1.0
+
+
+def _of_plan(run: Run) -> pa.Table:
+    """The ledger without what a lost or drained access point made necessary."""
+    assert run.plan is not None, "its caller has looked"
+    return run.ledger.table.filter(pc.less(run.ledger.table["row"], run.plan.arrivals))
 
 
 def _bound(pick: Callable[[PeakInterval], int]) -> Callable[[Samples], int | None]:

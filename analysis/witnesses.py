@@ -1,8 +1,12 @@
 """The four witnesses: plan, ledger, journal and statement must tell the same story, to the last user and cent."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Final
+
+import pandas as pd
+import pyarrow.compute as pc
 
 from analysis import recount, volumes
 from analysis.billing_days import day_number, day_of, iso, start_ms
@@ -11,6 +15,7 @@ from analysis.counts import Count, Peak, peak
 from analysis.documents import Plan, Statement
 from analysis.findings import Finding, error, invalid, listed
 from analysis.journals import CHARGED, MONTH_CLOSED
+from analysis.ledgers import RECONNECT
 from analysis.loading import Run, Terms
 from analysis.volumes import NOTHING, Range, Volume
 
@@ -164,7 +169,17 @@ def daily_codes(run: Run, counted: Counts) -> list[Finding]:
     findings = []
     ledger = counted.ledger.codes
     if counted.journal:
-        findings += _codes_differ(JOURNAL, counted.journal.codes, ledger)
+        # What was lost with its connection may have reached the server: the journal has it, and the ledger only the
+        # answer to its repetition.
+        found = counted.journal.codes
+        lost = _sizes_by_day(run, run.ledger.settled)
+        over = {key: max(0, count - ledger.get(key, 0)) for key, count in found.items()}
+        is_explained = {
+            day: sum(count for (other, _), count in over.items() if other == day) <= lost.get(day, 0)
+            for day, _ in found
+        }
+        kept = {key: count - over[key] if is_explained[key[0]] else count for key, count in found.items()}
+        findings += _codes_differ(JOURNAL, kept, ledger)
     if run.plan is None:
         return findings
     races = {day_number(day.day) for day in run.plan.days if day.codes is None}
@@ -174,7 +189,10 @@ def daily_codes(run: Run, counted: Counts) -> list[Finding]:
         for code, count in (day.codes or {}).items()
         if count
     }
-    certain = {key: count for key, count in counted.ledger.answers.items() if key[0] not in races}
+    reconnects = run.ledger.answered[run.ledger.answered["kind"] == RECONNECT]
+    beside = Counter(zip(day_of(reconnects["app_before_ms"], run.offset_ms), reconnects["code"], strict=True))
+    answers = {key: count - beside[key] for key, count in counted.ledger.answers.items() if count != beside[key]}
+    certain = {key: count for key, count in answers.items() if key[0] not in races}
     return findings + _codes_differ(PLAN, planned, certain) + _arrivals(run)
 
 
@@ -364,7 +382,9 @@ def _codes_differ(
 def _arrivals(run: Run) -> list[Finding]:
     if run.plan is None:
         return []
-    days = day_of(run.ledger.table["planned_app_ms"].to_pandas(), run.offset_ms)
+    table = run.ledger.table
+    asked = table.filter(pc.less(table["row"], run.plan.arrivals))
+    days = day_of(asked["planned_app_ms"].to_pandas(), run.offset_ms)
     found = days.value_counts().to_dict()
     planned = {day_number(day.day): day.arrivals for day in run.plan.days}
     texts = [
@@ -373,6 +393,10 @@ def _arrivals(run: Run) -> list[Finding]:
         if planned.get(day, 0) != found.get(day, 0)
     ]
     return _days("arrivals_differ", "arrivals of plan and ledger", texts)
+
+
+def _sizes_by_day(run: Run, frame: pd.DataFrame) -> "Counter[int]":
+    return Counter(day_of(frame["app_before_ms"].astype("int64"), run.offset_ms).tolist())
 
 
 def _days(code: str, what: str, texts: Iterable[str]) -> list[Finding]:

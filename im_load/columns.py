@@ -42,7 +42,15 @@ def texts(values: Sequence[str]) -> pa.Array:
 
 
 def named(indices: npt.NDArray[np.integer], names: Sequence[str]) -> pa.DictionaryArray:
-    """For each index its name."""
+    """For each index its name; a name may stand at several.
+
+    >>> named(np.array([0, 1, 2]), ["kr", "jp", "kr"]).dictionary.to_pylist()
+    ['kr', 'jp']
+    """
+    known = list(dict.fromkeys(names))
+    if len(known) < len(names):  # Readers want each name of a dictionary once.
+        at = {name: number for number, name in enumerate(known)}
+        indices, names = np.array([at[name] for name in names])[indices], known
     return pa.DictionaryArray.from_arrays(numbers(indices.astype(np.int32)), texts(names))
 
 

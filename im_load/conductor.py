@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from gevent.event import Event
 
 from analysis import run_files
 from im_load import early
+from im_load.access import Access
 from im_load.control import Control, Http, ServerError, nearest_points
 from im_load.daily_dau import WrongInputError, month_dates
 from im_load.options import RunOptions
@@ -82,6 +83,7 @@ class Conductor:
         self._heard = Event()
         self._directory: RunDirectory | None = None
         self._control: Control | None = None
+        self._access: Access | None = None
         self._sdkappid = 0
         self._journal: dict[str, Any] | None = None
         self._spike: dict[str, Any] | None = None
@@ -167,6 +169,9 @@ class Conductor:
         except OSError as error:  # A full disk, or a directory that somebody took away.
             self.exit_code, self.verdict_text = WRONG_USE, f"locust: the run cannot be written: {error}"
         finally:
+            if self._access is not None and self._server is None:
+                with suppress(ServerError):  # Then there is nothing left to restore.
+                    self._access.restore()
             if self._control is not None:
                 self._control.close()
             if self._server is not None:
@@ -189,6 +194,10 @@ class Conductor:
             "charge_day": app["charge_day"],
         }
         self._directory.write_json(run_files.PLAN, content)
+        if self._plan.roams:
+            self._access = Access(
+                self._server_control, _address(self._url), self._sdkappid, self._plan, self._options.routing
+            )
         self._assign(app["key"], drivers)
         self._say(
             f"{self._plan.summary()}, {drivers} driver{'s' if drivers > 1 else ''}{self._pace()} · "
@@ -253,7 +262,10 @@ class Conductor:
             "the drivers",
         )
         self._workers = sorted({worker for workers in self._ready.values() for worker in workers})
-        points, version = nearest_points(self._url, self._sdkappid, self._plan.world.countries)
+        points: list[str] = []
+        version: int | None = None
+        if self._access is None:
+            points, version = nearest_points(self._url, self._sdkappid, self._plan.world.countries)
         zero_ns = time.monotonic_ns()
         assert self._control is not None, "the app was made through it"
         common = {
@@ -267,6 +279,8 @@ class Conductor:
             "control_token": self._control.token,
             "access_points": points,
             "routing_version": version,
+            "probes": [] if self._access is None else self._access.probes,
+            "back_off_s": self._options.routing.back_off_s,
             "first_rows": self._plan.first_rows(),
             "month_start_ms": self._day_start_ms(0),
             "rate": self._options.rate,
@@ -296,6 +310,7 @@ class Conductor:
         began_us = zero_us
         self._tell("im_go", {"index": index, "zero_us": zero_us, "app_ms": start_ms})
         self._await_acknowledged("ceiling")
+        self._change_access(phase.day, phase.from_ms)
         times = phase.make().times_ms
         for step, step_ms in enumerate(phase.steps_ms()[1:], start=1):
             if not phase.is_at_once:
@@ -307,9 +322,19 @@ class Conductor:
             self._await_acknowledged("ceiling")
             self._server_control.move_clock(self._sdkappid, app_ms)
             self._tell("im_floor", {"step": step, "app_ms": app_ms})
+            self._change_access(phase.day, step_ms)
         # The barrier: all that is planned is answered before the clock moves on.
         self._wait(lambda: len(self._done) == len(self._workers), None, "a phase's answers")
         self._note_spike(index, (self._now_us() - began_us) / 1e6)
+
+    def _change_access(self, day: int, at_ms: int) -> None:
+        """What the plan does to access points at this moment."""
+        if self._access is None:
+            return
+        for change in self._plan.trouble:
+            if (change.day, change.at_ms) == (day, at_ms):
+                version = self._access.change(change, self._day_start_ms(day) + at_ms, self._now_us)
+                self._tell("im_routing", {"version": version})
 
     def _drain(self) -> None:
         self._tell("im_drain", {})
@@ -360,6 +385,8 @@ class Conductor:
 
     def _keep(self, directory: RunDirectory, started: datetime, duration_s: float) -> None:
         directory.close_ledgers()
+        if self._access is not None:
+            directory.write_json(run_files.ACCESS, self._access.as_json())
         directory.write_json(run_files.MANIFEST, self._manifest(started, duration_s))
         if self._server is not None:
             self._server.stop()
@@ -395,7 +422,10 @@ class Conductor:
                 {
                     "index": worker,
                     "file": ledger.name,
-                    **{key: self._totals.get(worker, {}).get(key, 0) for key in ("rows", "issued", "answered")},
+                    **{
+                        key: self._totals.get(worker, {}).get(key, 0)
+                        for key in ("rows", "issued", "answered", "reconnects")
+                    },
                     "bytes": ledger.bytes,
                     "blake2b": ledger.digest(),
                 }

@@ -95,6 +95,17 @@ class Control:
     def move_clock(self, sdkappid: int, now_ms: int) -> None:
         self._http.json("PUT", f"/apps/{sdkappid}/clock", {"now_ms": now_ms})
 
+    def access_points(self) -> dict[str, Any]:
+        return dict(self._http.json("GET", "/access_points"))
+
+    def change_access_point(self, code: str, state: str | None, capacity: float | None) -> dict[str, Any]:
+        wish = {"state": state, "capacity": capacity}
+        given = {name: value for name, value in wish.items() if value is not None}
+        return dict(self._http.json("PUT", f"/access_points/{code}", given))
+
+    def choose_routing(self, sdkappid: int, choice: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(self._http.json("PUT", f"/apps/{sdkappid}/routing", choice))
+
     def statement(self, sdkappid: int, month: str) -> dict[str, Any]:
         return dict(self._http.json("GET", f"/apps/{sdkappid}/statements/{month}"))
 

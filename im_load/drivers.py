@@ -12,10 +12,11 @@ import numpy as np
 
 from im_load import chance, population
 from im_load.gateway import Gateway
-from im_load.ledger import PhaseColumns, type_row
+from im_load.ledger import PhaseColumns, type_row, type_unplanned_row
 from im_load.plans.arrivals import CONTROL, GATEWAY, REST, Arrivals, Phase
 from im_load.requests import ControlCalls, Frames, RestCalls
 from im_load.rest import Lanes
+from im_load.roaming import Roaming
 
 if TYPE_CHECKING:
     from im_load.worker import Assignment, Worker
@@ -44,9 +45,12 @@ class Share:
     platforms: list[int]
     """The vendor's numbers."""
     routes: list[int]
-    """Numbers of the worker's `Routes`: where each goes."""
+    """Numbers of the worker's `Routes`: where each goes; none where users ask dispatch for themselves."""
+    homes: list[int]
+    """Places of the plan's world."""
     steps: list[int]
     """For each step of the clock, how many arrivals lie before its end; at −1 none, as the phase has not begun."""
+    day: int
     is_at_once: bool
 
 
@@ -81,6 +85,8 @@ class Driver:
         self.issued = 0
         self.answered = 0
         self.admitted = 0
+        self.unplanned = 0
+        """Requests that the plan did not ask for."""
         self.failure: str | None = None
         self.share: Share
         self._number = number
@@ -92,7 +98,9 @@ class Driver:
         control = ControlCalls(plan, assignment.sdkappid, assignment.control_prefix)
         headers = {"Authorization": f"Bearer {assignment.control_token}"}
         self._doors: dict[int, Door] = {
-            GATEWAY: Gateway(self, assignment, self._frames, keeps_sessions=plan.keeps_sessions),
+            GATEWAY: Roaming(self, assignment, self._frames)
+            if plan.roams
+            else Gateway(self, assignment, self._frames, keeps_sessions=plan.keeps_sessions),
             REST: Lanes(self, "REST", assignment.rest_address, self._calls),
             CONTROL: Lanes(self, "CONTROL", assignment.control_address, control, headers),
         }
@@ -113,6 +121,8 @@ class Driver:
             devices=arrivals.devices[places].tolist(),
             platforms=numbers[columns.platforms[places]].tolist(),
             routes=self.worker.routes_of(arrivals, columns, places),
+            homes=columns.homes[places].tolist(),
+            day=phase.day,
             steps=_steps(arrivals.times_ms[places], phase.steps_ms()),
             is_at_once=phase.is_at_once,
         )
@@ -155,6 +165,17 @@ class Driver:
         self.worker.ledger.extend(rows)
         self.answered += answered
         self.admitted += admitted
+
+    def book_unplanned(self, rows: Sequence[type_unplanned_row], *, answered: int) -> None:
+        """The same for requests that the plan did not ask for."""
+        self.worker.ledger.extend_unplanned(rows)
+        self.answered += answered
+
+    def unplanned_number(self) -> int:
+        """A row number above all of the plan's, unlike any other of the run."""
+        number = self.worker.arrivals + self.unplanned * self._drivers + self._number
+        self.unplanned += 1
+        return number
 
     def connection_id(self) -> str:
         """32 hex digits, unlike any other of this run, and the same in the next run with the same seed."""

@@ -57,11 +57,18 @@ class KeepAlive:
 
     def post(self, path: str, request_id: str, body: bytes) -> bytes:
         """The answer's body. Raises NoAnswerError, after which the connection is closed, or CallFailedError."""
-        assert self._socket is not None, "a connection is opened before it is used"
         head = f"POST {path} HTTP/1.1\r\n{self._lines}\r\nX-Request-Id: {request_id}\r\n"
         length = f"Content-Length: {len(body)}\r\n\r\n"
+        return self._asked(path, (head + length).encode() + body)
+
+    def get(self, path: str) -> bytes:
+        """The same of a GET, which may be repeated."""
+        return self._asked(path, f"GET {path} HTTP/1.1\r\n{self._lines}\r\n\r\n".encode())
+
+    def _asked(self, path: str, request: bytes) -> bytes:
+        assert self._socket is not None, "a connection is opened before it is used"
         try:
-            self._socket.sendall((head + length).encode() + body)
+            self._socket.sendall(request)
             status, answer = self._answer()
         except (OSError, ValueError) as error:
             self.close()

@@ -13,7 +13,7 @@ import pyarrow as pa
 from analysis.run_files import LEDGER_SCHEMA
 from im_load import columns, population
 from im_load.plans import Plan
-from im_load.plans.arrivals import VERBS, Arrivals
+from im_load.plans.arrivals import NOBODY, VERBS, Arrivals
 from im_load.routes import Routes
 
 BATCH_ROWS: Final = 32_768
@@ -39,6 +39,35 @@ ROW: Final = (
     "code",
 )
 """`place` is the arrival's in its phase, `route` a number of the worker's `Routes`; the others are columns."""
+
+
+RECONNECT: Final = 0
+REPEAT: Final = 1
+UNPLANNED_VERBS: Final = ("resume", "login")
+UNPLANNED_KINDS: Final = ("reconnect", "repeat")
+"""What the plan did not ask for, by RECONNECT and REPEAT."""
+
+type_unplanned_row = tuple[
+    int, int, int, int, int, int, str, int, int, int | None, int | None, int | None, int | None, int | None
+]
+"""A request beside the plan, in the order of `UNPLANNED_ROW`."""
+UNPLANNED_ROW: Final = (
+    "row",
+    "user",
+    "device",
+    "kind",
+    "planned_app_ms",
+    "route",
+    "connection",
+    "request_seq",
+    "planned_us",
+    "sent_us",
+    "app_before_ms",
+    "answered_us",
+    "app_after_ms",
+    "code",
+)
+"""`user` is an index, `device` 1 or 2, `kind` RECONNECT or REPEAT, `route` as in `ROW`."""
 
 
 class PhaseColumns:
@@ -78,6 +107,23 @@ class PhaseColumns:
             "planned_app_ms": columns.numbers(all_of.times_ms[places].astype(np.int64) + self._day_start_ms),
         }
 
+    def unplanned_columns(
+        self, users: np.ndarray, devices: np.ndarray, kinds: np.ndarray, routes: np.ndarray
+    ) -> dict[str, pa.Array]:
+        """The same columns of requests beside the plan, as far as they follow from these."""
+        plan, seed = self._plan, self._plan.options.seed
+        homes, world = plan.world.home_of(seed, users), plan.world
+        return {
+            "user_id": population.user_ids(users),
+            "group_id": plan.group_ids(np.full(len(users), NOBODY, dtype=np.int64)),
+            "verb": columns.named(kinds, UNPLANNED_VERBS),
+            "kind": columns.named(kinds, UNPLANNED_KINDS),
+            "platform": columns.named(population.platforms(seed, users, devices), population.PLATFORMS),
+            "country": columns.named(homes, world.countries),
+            "city": columns.named(homes, world.cities),
+            **self._where(routes),
+        }
+
     def _where(self, routes: np.ndarray) -> dict[str, pa.Array]:
         known = [self._routes[number] for number in range(len(self._routes))]
         versions = [route.version for route in known]
@@ -95,6 +141,7 @@ class LedgerWriter:
         self._buffer = _Buffer(sink)
         self._writer = pa.ipc.new_stream(self._buffer, LEDGER_SCHEMA)
         self._added: list[type_row] = []
+        self._unplanned: list[type_unplanned_row] = []
         self._phase: PhaseColumns | None = None
 
     def begin_phase(self, phase: PhaseColumns) -> None:
@@ -107,7 +154,17 @@ class LedgerWriter:
         if len(self._added) >= BATCH_ROWS:
             self.flush()
 
+    def extend_unplanned(self, rows: Iterable[type_unplanned_row]) -> None:
+        """The same for requests beside the plan."""
+        self._unplanned.extend(rows)
+        if len(self._unplanned) >= BATCH_ROWS:
+            self.flush()
+
     def flush(self) -> None:
+        self._flush_planned()
+        self._flush_unplanned()
+
+    def _flush_planned(self) -> None:
         if not self._added:
             return
         assert self._phase is not None, "a phase begins before its answers come"
@@ -115,6 +172,20 @@ class LedgerWriter:
         by_name = dict(zip(ROW, zip(*rows, strict=True), strict=True))
         places, routes = np.array(by_name.pop("place")), np.array(by_name.pop("route"))
         written: dict[str, Any] = self._phase.columns(places, routes)
+        self._write(written, by_name, len(rows))
+
+    def _flush_unplanned(self) -> None:
+        if not self._unplanned:
+            return
+        assert self._phase is not None, "a phase begins before its answers come"
+        rows, self._unplanned = self._unplanned, []
+        by_name = dict(zip(UNPLANNED_ROW, zip(*rows, strict=True), strict=True))
+        users, devices = np.array(by_name.pop("user")), np.array(by_name.pop("device"), dtype=np.int8)
+        kinds, routes = np.array(by_name.pop("kind")), np.array(by_name.pop("route"))
+        self._write(self._phase.unplanned_columns(users, devices, kinds, routes), by_name, len(rows))
+
+    def _write(self, written: dict[str, pa.Array], by_name: dict[str, Any], count: int) -> None:
+        """What is known of rows already, and what was measured."""
         written["connection"] = columns.encoded(by_name.pop("connection"))
         written["code"] = columns.nullable(by_name.pop("code"), np.int32)
         for name, values in by_name.items():
@@ -122,7 +193,7 @@ class LedgerWriter:
         batch = pa.RecordBatch.from_arrays([written[name] for name in LEDGER_SCHEMA.names], schema=LEDGER_SCHEMA)
         self._writer.write_batch(batch)
         self._buffer.pass_on()
-        self.rows += len(rows)
+        self.rows += count
 
     def close(self) -> None:
         """Complete the stream."""

@@ -9,19 +9,27 @@ from pathlib import Path
 from typing import Any, Final, TypedDict
 from urllib.parse import SplitResult, urlsplit
 
+from im_load.access import Routing
 from im_load.daily_dau import WrongInputError, from_csv, month_dates, with_spike
 from im_load.plans import Plan, PlanOptions, plan_of
 from im_load.plans.account_cap import ATTEMPTS_MIN, AccountCapOptions
 from im_load.plans.call_trial import PARTICIPANTS_MAX, CallTrialOptions
+from im_load.plans.global_access import GlobalAccessOptions
 from im_load.plans.group_overage import GroupOverageOptions
 from im_load.plans.live_group_cap import LiveGroupCapOptions
 from im_load.plans.month import MonthOptions
+from im_load.plans.region_outage import HOURS_MAX, RegionOutageOptions
+from im_load.plans.trouble import BUSIEST, from_toml
 
 DEFAULT_MONTH: Final = "2026-10"
 """Fixed, so that the same command gives the same run tomorrow."""
 DEFAULT_SPIKE_DAY: Final = 16
 DEFAULT_RATE: Final = 25_000.0
 PLANS: Final = ("trial", "pro", "ultimate")
+POLICIES: Final = ("great_circle", "latency_table", "client_probe")
+BACK_OFF_S_MAX: Final = 60.0
+ROAMING_MAX: Final = 5_000_000
+"""Users who may be online at once: a driver keeps a ticket of each."""
 CONNECTIONS: Final = ("shared", "per-user")
 SEED_MAX: Final = 2**63 - 1
 DAU_MAX: Final = 50_000_000
@@ -60,6 +68,7 @@ class RunOptions:
     defect: str | None
     runs: Path
     gates: Path | None
+    routing: Routing
     given: Mapping[str, Any]
     """For `plan.json`."""
 
@@ -97,6 +106,7 @@ def checked(parsed: Any, planned: type_planned) -> RunOptions:  # noqa: ANN401 -
         defect=parsed.defect or None,
         runs=_runs(parsed.runs),
         gates=gates,
+        routing=_routing(parsed),
         given=_given(parsed, host),
     )
 
@@ -155,6 +165,37 @@ def call_trial(parsed: Any, basics: Basics) -> CallTrialOptions:  # noqa: ANN401
         calls=_integer("--calls", parsed.calls, 1, COUNT_MAX),
         callers=_integer("--callers", parsed.callers, PARTICIPANTS_MAX, COUNT_MAX),
     )
+
+
+def global_access(parsed: Any, basics: Basics) -> GlobalAccessOptions:  # noqa: ANN401 -- argparse's namespace
+    dates = month_dates(_month(parsed))
+    days = _integer("--days", parsed.days, 1, len(dates))
+    dau = _integer("--dau", parsed.dau, 1, ROAMING_MAX)
+    trouble = from_toml(Path(parsed.trouble), dates[0], days) if parsed.trouble else ()
+    return GlobalAccessOptions(**basics, month=parsed.month, daily_dau=(dau,) * days, trouble=trouble)
+
+
+def region_outage(parsed: Any, basics: Basics) -> RegionOutageOptions:  # noqa: ANN401 -- argparse's namespace
+    return RegionOutageOptions(
+        **basics,
+        month=_month(parsed),
+        daily_dau=(_integer("--dau", parsed.dau, 1, ROAMING_MAX),),
+        outage=parsed.outage or BUSIEST,
+        outage_hours=_integer("--outage-hours", parsed.outage_hours, 1, HOURS_MAX),
+    )
+
+
+def _routing(parsed: Any) -> Routing:  # noqa: ANN401 -- argparse's namespace
+    pin = [code.strip() for code in getattr(parsed, "pin", "").split(",")]
+    text = getattr(parsed, "back_off", "1")
+    try:
+        back_off_s = float(text)
+    except ValueError:
+        back_off_s = 0.0
+    if not 0 < back_off_s <= BACK_OFF_S_MAX:
+        raise WrongInputError(f"--back-off {text!r}: seconds above 0, at most {BACK_OFF_S_MAX:.0f}, are needed")
+    policy = _one_of("--policy", getattr(parsed, "policy", POLICIES[0]), POLICIES)
+    return Routing(policy, tuple(sorted({code for code in pin if code})), back_off_s)
 
 
 def _month(parsed: Any) -> str:  # noqa: ANN401 -- argparse's namespace
@@ -300,6 +341,14 @@ def _given(parsed: Any, host: str | None) -> dict[str, Any]:  # noqa: ANN401 -- 
         "destroy",
         "calls",
         "callers",
+        "dau",
+        "days",
+        "trouble",
+        "outage",
+        "outage_hours",
+        "policy",
+        "pin",
+        "back_off",
     )
     given = {name: getattr(parsed, name) for name in names if getattr(parsed, name, None) is not None}
     return {**given, "server": "external" if host else "embedded"}

@@ -23,6 +23,7 @@ from im_load.plans.arrivals import (
     VERBS,
 )
 from mock_im_server.wire import usersig
+from mock_im_server.wire.moves import MOVE
 
 ADMIN: Final = "administrator"
 USERSIG_EXPIRE_S: Final = 86_400
@@ -70,6 +71,15 @@ class Frames:
             f'{{"head":{{"ver":"v4","platform":{platform},"sdkappid":{self._sdkappid},"contenttype":"json",'
             f'"status_instid":{device},"servcmd":"{LOGIN_COMMAND}","seq":{seq},'
             f'"identifier":"{user_id}","usersig":"{signature}"}},"body":{{"State":"Online"}}}}'
+        ).encode()
+
+    def resume(self, device: int, platform: int, ticket: bytes, seq: int) -> bytes:
+        """Take a session up again; `ticket` is what `ticket_of` made of the login's answer."""
+        a2, tiny_id = ticket.decode().split()
+        return (
+            f'{{"head":{{"ver":"v4","platform":{platform},"sdkappid":{self._sdkappid},"contenttype":"json",'
+            f'"status_instid":{device},"servcmd":"{LOGIN_COMMAND}","seq":{seq},'
+            f'"a2":"{a2}","tinyid":"{tiny_id}"}},"body":{{"State":"Online"}}}}'
         ).encode()
 
     def of_group(self, verb: int, user: int, group: int, platform: int, session: str, seq: int) -> bytes:  # noqa: PLR0913, PLR0917 -- called a million times: positions are cheaper
@@ -127,14 +137,40 @@ class _LoginFrame(msgspec.Struct):
     body: _LoginBody
 
 
+class _PushHead(msgspec.Struct):
+    servcmd: str = ""
+
+
+class _PushBody(msgspec.Struct):
+    Version: int = 0
+
+
+class _PushFrame(msgspec.Struct):
+    head: _PushHead
+    body: _PushBody
+
+
 decode_answer: Final = msgspec.json.Decoder(_AnswerFrame).decode
 _decode_login: Final = msgspec.json.Decoder(_LoginFrame).decode
+_decode_push: Final = msgspec.json.Decoder(_PushFrame).decode
 
 
 def session_of(answer: bytes) -> str:
     """The part of a head by which a user speaks after login."""
     body = _decode_login(answer).body
     return f'"status_instid":{body.InstId},"a2":"{body.A2Key}","tinyid":"{body.TinyId}"'
+
+
+def ticket_of(answer: bytes) -> bytes:
+    """The part of a login's answer by which its session is taken up again: short, as a driver keeps a million."""
+    body = _decode_login(answer).body
+    return f"{body.A2Key} {body.TinyId}".encode()
+
+
+def moved_version(push: bytes) -> int | None:
+    """Of a push that asks to move to another access point the version of the routing table; None of any other."""
+    frame = _decode_push(push)
+    return frame.body.Version if frame.head.servcmd == MOVE else None
 
 
 class RestCalls:

@@ -184,6 +184,7 @@ class Scenario:
         heard("im_go", lambda w, data: w.begin_phase(data["index"], data["zero_us"], data["app_ms"]))
         heard("im_ceiling", lambda w, data: w.raise_ceiling(data["app_ms"]))
         heard("im_floor", lambda w, data: w.raise_floor(data["step"], data["app_ms"]))
+        heard("im_routing", lambda w, data: w.know_routing(data["version"]))
         heard("im_drain", lambda w, _: _drain(w, runner))
         heard("im_abort", lambda w, _: w.abort())
 
@@ -300,6 +301,19 @@ def add_connections_option(parser: LocustArgumentParser) -> None:
         choices=checking.CONNECTIONS,
         help="shared: one trunk to each access point carries many sessions; per-user: one for each login (shared)",
     )
+
+
+def add_routing_options(parser: LocustArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--policy",
+        type=str,
+        default=checking.POLICIES[0],
+        choices=checking.POLICIES,
+        help=f"how the app's users are routed ({checking.POLICIES[0]})",
+    )
+    add("--pin", type=str, default="", help="the only access points that may serve the app: sg,jp (all)")
+    add("--back-off", type=str, default="1", help="a lost user reconnects within so many seconds, then twice these (1)")
 
 
 def add_rate_option(parser: LocustArgumentParser, default: float, what: str) -> None:

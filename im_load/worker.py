@@ -13,6 +13,7 @@ import gevent
 import numpy as np
 from gevent.event import Event
 
+from im_load.dispatch import Dispatch
 from im_load.drivers import Driver
 from im_load.ledger import LedgerWriter, PhaseColumns
 from im_load.plans import Plan, plan_from_json
@@ -45,6 +46,10 @@ class Assignment:
     """The nearest point's code for each place of the plan's world; "" where a server has none."""
     routing_version: int | None
     """Of the table that said so."""
+    probes: list[dict[str, float]]
+    """For each place what a client there has measured, in ms by access point; empty for nothing."""
+    back_off_s: float
+    """The longest that a user waits before reconnecting for the first time."""
     first_rows: list[int]
     """Number of each phase's first arrival in the run."""
     month_start_ms: int
@@ -84,11 +89,16 @@ class Worker:
         self.drivers = assignment.drivers
         """Of the whole run."""
         self.ledger = LedgerWriter(self._hand_over)
+        self.arrivals = assignment.first_rows[-1]
+        """Of the whole run."""
         self.routes = Routes()
         version = assignment.routing_version
         numbers = [self.routes.number(Route(point, version)) for point in assignment.access_points]
         self._route_of = np.array([*numbers, self.routes.number(NOWHERE)])
         """For each place of the world; the last is for what does not go to an access point."""
+        self.dispatch = Dispatch(
+            assignment.rest_address, assignment.sdkappid, self.plan.world, self.routes, probes=assignment.probes
+        )
         self._drivers = [Driver(self, assignment, share) for share in assignment.shares]
         self._acknowledge("assign")
 
@@ -112,7 +122,9 @@ class Worker:
         self._acknowledge("phase")
 
     def routes_of(self, arrivals: Arrivals, columns: PhaseColumns, places: Ints) -> list[int]:
-        """Numbers of the routes of some arrivals, by where their users live."""
+        """Numbers of the routes of some arrivals, by where their users live; none where users ask for themselves."""
+        if self.plan.roams:
+            return []
         goes = arrivals.doors[places] == GATEWAY
         return list(self._route_of[np.where(goes, columns.homes[places], -1)].tolist())
 
@@ -133,6 +145,10 @@ class Worker:
         self.step = step
         self._moved.set()
         self._moved.clear()
+
+    def know_routing(self, version: int) -> None:
+        """An access point has changed."""
+        self.dispatch.know(version)
 
     def wait_for_move(self, timeout_s: float) -> None:
         self._moved.wait(timeout_s)
@@ -196,6 +212,7 @@ class Worker:
             "issued": sum(driver.issued for driver in self._drivers),
             "answered": sum(driver.answered for driver in self._drivers),
             "admitted": sum(driver.admitted for driver in self._drivers),
+            "reconnects": sum(driver.unplanned for driver in self._drivers),
         }
 
     def _acknowledge(self, what: str) -> None:

@@ -6,10 +6,12 @@ from typing import Any, Final
 
 from im_load.plans.account_cap import AccountCapOptions, AccountCapPlan
 from im_load.plans.call_trial import CallTrialOptions, CallTrialPlan
+from im_load.plans.global_access import GlobalAccessOptions, GlobalAccessPlan
 from im_load.plans.group_overage import GroupOverageOptions, GroupOveragePlan
 from im_load.plans.live_group_cap import LiveGroupCapOptions, LiveGroupCapPlan
 from im_load.plans.month import MonthOptions, MonthPlan
 from im_load.plans.plan import Plan, PlanOptions
+from im_load.plans.region_outage import RegionOutageOptions, RegionOutagePlan
 
 __all__ = ["Plan", "PlanOptions", "plan_from_json", "plan_json", "plan_of"]
 
@@ -19,6 +21,8 @@ _PLANS: Final[Mapping[type[PlanOptions], type[Any]]] = {
     LiveGroupCapOptions: LiveGroupCapPlan,
     GroupOverageOptions: GroupOveragePlan,
     CallTrialOptions: CallTrialPlan,
+    GlobalAccessOptions: GlobalAccessPlan,
+    RegionOutageOptions: RegionOutagePlan,
 }
 _BY_NAME: Final = {options.__name__: options for options in _PLANS}
 

@@ -6,7 +6,7 @@ order; different players race each other.
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 import numpy as np
@@ -83,6 +83,13 @@ class Arrivals:
         """Places of the arrivals that driver `number` of `count` plays: all those of its players, in order."""
         return np.flatnonzero(self.players % count == number)
 
+    def between(self, first: int, end: int) -> "Arrivals":
+        """Those at some places, as arrivals of their own."""
+        columns = {
+            column.name: getattr(self, column.name)[first:end] for column in fields(self) if column.name != "kind_names"
+        }
+        return Arrivals(**columns, kind_names=self.kind_names)
+
     def codes(self) -> dict[int, int]:
         """How many answers of each code are due where only spoilt UserSigs are refused."""
         table = (0, *BAD_SIG_CODES)
@@ -143,6 +150,8 @@ class Phase:
     from_ms: int = 0
     until_ms: int = DAY_MS
     """The app's clock is moved through the hours of this span while the phase is played."""
+    changes_ms: tuple[int, ...] = ()
+    """Further instants at which the clock stands: something happens then."""
     is_at_once: bool = False
     """All are planned at the phase's first instant: a race. Otherwise at the run's rate, one after the other."""
 
@@ -161,4 +170,5 @@ class Phase:
         >>> [step / HOUR_MS for step in phase.steps_ms()[1:]]
         [2.0, 3.0]
         """
-        return (self.from_ms, *(step for step in STEPS_MS if self.from_ms < step < self.until_ms))
+        stands = sorted({*STEPS_MS, *self.changes_ms})
+        return (self.from_ms, *(step for step in stands if self.from_ms < step < self.until_ms))

@@ -1,5 +1,6 @@
 """A month of logins: who logs in when, from where, on which device. The plan of `dau_spike` and `dau_replay`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, Final
@@ -78,9 +79,12 @@ class MonthPlan(Plan):
         self.day = lru_cache(maxsize=DAYS_KEPT)(self._day)
         outcome = None if self._dau_max is None else Expected(codes=None)
         super().__init__(
-            options,
-            [Phase(day=day, make=partial(self.day, day), outcome=outcome) for day in range(len(options.daily_dau))],
+            options, [phase for day in range(len(options.daily_dau)) for phase in self._phases(day, outcome)]
         )
+
+    def _phases(self, day: int, outcome: Expected | None) -> Sequence[Phase]:
+        """The parts of a day; of an ordinary one there is one."""
+        return [Phase(day=day, make=partial(self.day, day), outcome=outcome)]
 
     def dau(self, day: int) -> type_range:
         dau, limit = self._daily_dau[day] if day < len(self._daily_dau) else 0, self._dau_max

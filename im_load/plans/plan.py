@@ -18,6 +18,8 @@ from im_load import chance, columns, population
 from im_load.daily_dau import month_dates
 from im_load.plans.arrivals import Ints, Phase, type_range
 from im_load.plans.limits import Quota
+from im_load.plans.trouble import Change
+from im_load.population import World
 
 GROUP_TAG_PURPOSE: Final = 3
 
@@ -41,8 +43,10 @@ class Plan:
     watched: tuple[str, str] | None = None
     """What the progress line shows beside the bill: a field of the app's status, and what to call it."""
 
-    world = population.countries()
-    """Where its users live."""
+    roams = False
+    """Whether users ask dispatch themselves and live through the loss of access points."""
+    population_size = 0
+    """Of a plan that roams: users who may be online, by index from 0."""
 
     def __init__(self, options: PlanOptions, phases: Sequence[Phase]) -> None:
         self.options = options
@@ -53,6 +57,16 @@ class Plan:
     @property
     def first_day(self) -> date:
         return month_dates(self.options.month)[0]
+
+    @property
+    def world(self) -> World:
+        """Where its users live."""
+        return population.countries()
+
+    @property
+    def trouble(self) -> tuple[Change, ...]:
+        """What becomes of access points, in order of time."""
+        return ()
 
     def first_rows(self) -> list[int]:
         """Number of each phase's first arrival in the run, and at the end the number of all."""

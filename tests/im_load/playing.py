@@ -30,6 +30,8 @@ PLANNED = {
     "live_group_cap": options.live_group_cap,
     "group_overage": options.group_overage,
     "call_trial": options.call_trial,
+    "global_access": options.global_access,
+    "region_outage": options.region_outage,
 }
 
 
@@ -136,6 +138,8 @@ def _handle(worker: Worker, name: str, data: type_json) -> None:
             worker.raise_ceiling(**data)
         case "im_floor":
             worker.raise_floor(**data)
+        case "im_routing":
+            worker.know_routing(**data)
         case "im_drain":
             worker.abort()
             worker.drain()
