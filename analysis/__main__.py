@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import sys
-import time
 import traceback
 from collections.abc import Sequence
 from datetime import date
@@ -12,14 +11,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, NoReturn
 
-from analysis import comparison_command, gate_commands, run_files
+from analysis import comparison_command, forecast_command, gate_commands, progress, run_files
 from analysis.bills import CALL_TIERS
 from analysis.prices import DEFAULT_BOOK, price_books, sites
 from analysis.quotes import QuoteError, Wish, book_named, book_opened, quote
 
 WRONG_USE: Final = 3
 INTERRUPTED: Final = 2
-PROGRESS_AFTER_S: Final = 2.0
 
 _DESCRIPTION: Final = """\
 Judge a load-test run from its files alone, whichever server it ran against, or price a
@@ -97,24 +95,24 @@ def _audit(chosen: argparse.Namespace) -> int:
     # Imported here so that `bill` answers at once.
     from analysis import audit, gates, github, loading, report, verdict  # noqa: PLC0415
 
-    progress = _Progress()
+    shown = progress.Progress()
     folder: Path = chosen.run
     gate_file = chosen.gates or gates.DEFAULT_FILE
     try:
         chosen_gates = gates.read(gate_file)
-        progress("reading")
+        shown("reading")
         run = loading.load(folder.resolve())
-        audited = audit.audit(run, progress)
+        audited = audit.audit(run, shown)
         judged = verdict.Verdict(audited, gates.evaluate(chosen_gates, audited))
     except (gates.GateError, loading.NotARunError) as wrong:
         return _refuse(str(wrong))
-    progress("writing the report")
+    shown("writing the report")
     try:
         report.write(judged, run.folder)
         verdict.write(judged, run.folder)
     except OSError as unwritable:
         return _refuse(f"cannot write into {folder}: {unwritable.strerror}")
-    progress.end()
+    shown.end()
     _say(verdict.text(judged, str(folder / run_files.REPORT)))
     if chosen.github and (lines := github.annotations(judged, gate_file, Path.cwd())):
         _say(lines)
@@ -156,26 +154,6 @@ def _focus(chosen: argparse.Namespace) -> int:
     currency = rows[0]["BillingCurrency"] if rows else ""
     _say(f"{path}: {len(rows)} charges, {total:,} {currency}")
     return 0
-
-
-class _Progress:
-    """Says what is being done once that takes a while, on a terminal only."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-        self._shows = sys.stderr.isatty()
-        self._has_shown = False
-
-    def __call__(self, step: str) -> None:
-        elapsed = time.monotonic() - self._started
-        if self._shows and elapsed > PROGRESS_AFTER_S:
-            sys.stderr.write(f"\r\033[K{elapsed:4.1f} s  {step} …")
-            sys.stderr.flush()
-            self._has_shown = True
-
-    def end(self) -> None:
-        if self._has_shown:
-            sys.stderr.write("\r\033[K")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -221,6 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     exported.set_defaults(command=_focus)
     comparison_command.add(commands, _refuse)
     gate_commands.add(commands, _refuse)
+    forecast_command.add(commands, _refuse)
     return parser
 
 

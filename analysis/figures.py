@@ -75,7 +75,7 @@ _STYLE: Final[Any] = {
 def dau_by_day(dau: Mapping[int, int], terms: Terms, bill: Bill, *, narrow: bool) -> str:
     """Draw each day's DAU against the steps of the price, on a logarithmic axis."""
     name = "dau-narrow" if narrow else "dau-wide"
-    with _style(name):
+    with style(name):
         figure = Figure(figsize=(3.75, 4.3) if narrow else (10.4, 4.5))
         axes = figure.add_subplot()
         left, right = (0.13, 0.745) if narrow else (0.048, 0.9)
@@ -93,13 +93,13 @@ def dau_by_day(dau: Mapping[int, int], terms: Terms, bill: Bill, *, narrow: bool
         _mark_peak(axes, days, values, terms, bill)
         _calendar(axes, terms.days, step=7 if narrow else 3)
         _prices(axes, terms, narrow=narrow)
-        _title(axes, "distinct users per billing day")
+        title(axes, "distinct users per billing day")
         return _svg(figure, name, "Distinct users of each billing day against the price steps")
 
 
 def percentiles(latencies: Latencies) -> str:
     """Draw service and response time by percentile; each further nine takes the same room."""
-    with _style("percentiles"):
+    with style("percentiles"):
         figure = Figure(figsize=(4.7, 3.5))
         axes = figure.add_subplot()
         figure.subplots_adjust(left=0.09, right=0.935, bottom=0.08, top=0.915)
@@ -116,13 +116,13 @@ def percentiles(latencies: Latencies) -> str:
         _milliseconds(axes)
         # Both curves rise to the right: only below them there is room.
         axes.legend(loc="lower right", frameon=False, handlelength=2.6)
-        _title(axes, "latency by percentile, ms")
+        title(axes, "latency by percentile, ms")
         return _svg(figure, "percentiles", "Service and response time by percentile")
 
 
 def over_time(line: Timeline) -> str:
     """Draw latency over the run's time, and the answers per second below."""
-    with _style("time"):
+    with style("time"):
         figure = Figure(figsize=(4.7, 3.5))
         figure.subplots_adjust(left=0.1, right=0.98, bottom=0.13, top=0.915, hspace=0.25)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
@@ -133,12 +133,12 @@ def over_time(line: Timeline) -> str:
         _milliseconds(above)
         above.legend(loc="upper left", frameon=False, ncols=3, fontsize=8.5, handlelength=2.2, columnspacing=1.0)
         above.set_ylim(top=above.get_ylim()[1] * 2.2)
-        _title(above, "latency over the run, ms")
+        title(above, "latency over the run, ms")
         below.fill_between(line.at_s, line.answers_per_s, step="mid", color=ACCENT, alpha=0.25, lw=0)
         below.step(line.at_s, line.answers_per_s, where="mid", color=ACCENT, lw=0.9)
         below.set_ylim(bottom=0)
-        below.yaxis.set_major_formatter(FuncFormatter(_short))
-        _title(below, "answers per second")
+        below.yaxis.set_major_formatter(FuncFormatter(short))
+        title(below, "answers per second")
         below.set_xlabel("seconds since the run's zero")
         return _svg(figure, "time", "Latency and answers per second over the run's time")
 
@@ -146,7 +146,7 @@ def over_time(line: Timeline) -> str:
 def cap_over_time(series: CapSeries, *, narrow: bool) -> str:
     """Draw how a quota filled against its cap, and below what was admitted and refused meanwhile."""
     name = f"cap-{series.quota.name.replace('_', '-')}-{'narrow' if narrow else 'wide'}"
-    with _style(name):
+    with style(name):
         figure = Figure(figsize=(3.75, 4.0) if narrow else (10.4, 3.9))
         left, right = (0.13, 0.97) if narrow else (0.048, 0.985)
         figure.subplots_adjust(left=left, right=right, bottom=0.13, top=0.925, hspace=0.28)
@@ -160,11 +160,11 @@ def cap_over_time(series: CapSeries, *, narrow: bool) -> str:
             below.stairs(counts, edges, fill=hatch is None, color=color, hatch=hatch, lw=0.8, label=label)
         below.axhline(0, color=MUTED, lw=0.8)
         below.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-        below.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: _short(abs(value))))
+        below.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: short(abs(value))))
         low, high = below.get_ylim()
         below.set_ylim(low, high + 0.35 * (high - low))
         below.legend(loc="upper left", frameon=False, ncols=2, fontsize=8.5)
-        _title(below, "admitted and refused" if narrow else f"requests admitted and refused, each {series.slice_s:g} s")
+        title(below, "admitted and refused" if narrow else f"requests admitted and refused, each {series.slice_s:g} s")
         below.set_xlabel("seconds since the run's zero")
         label = f"How {series.quota.words} filled against the cap, and what was admitted and refused"
         return _svg(figure, name, label)
@@ -182,15 +182,15 @@ def _filling(axes: Axes, series: CapSeries) -> None:
     top = np.nanmax([*high, *cap, 1])
     axes.set_ylim(0, top * 1.32)
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.yaxis.set_major_formatter(FuncFormatter(_short))
+    axes.yaxis.set_major_formatter(FuncFormatter(short))
     axes.legend(loc="upper left", frameon=False, ncols=3, fontsize=8.5, handlelength=2.4, columnspacing=1.2)
     scope = " of the fullest" if series.quota.is_of_one else ""
-    _title(axes, f"{series.quota.words}{scope}: places taken")
+    title(axes, f"{series.quota.words}{scope}: places taken")
 
 
 def groups_by_day(days: Mapping[int, DayOfGroups], month: range) -> str:
     """Draw the net count of groups at the end of each day, with what was made and destroyed."""
-    with _style("groups"):
+    with style("groups"):
         figure = Figure(figsize=(10.4, 3.0))
         figure.subplots_adjust(left=0.048, right=0.985, bottom=0.16, top=0.9)
         axes = figure.add_subplot()
@@ -202,19 +202,19 @@ def groups_by_day(days: Mapping[int, DayOfGroups], month: range) -> str:
                   color=INK, ms=3.5, lw=1.3, label="left at the end of the day")  # fmt: skip
         axes.axhline(0, color=MUTED, lw=0.8)
         axes.set_xlim(month.start - 0.8, month.stop - 0.2)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: _short(abs(value))))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: short(abs(value))))
         axes.legend(loc="best", frameon=False, ncols=3, fontsize=8.5)
         _calendar(axes, month, step=3)
-        _title(axes, "groups by day")
+        title(axes, "groups by day")
         return _svg(figure, "groups", "Groups made and destroyed on each day, and how many were left")
 
 
-def _style(name: str) -> AbstractContextManager[None]:
+def style(name: str) -> AbstractContextManager[None]:
     """Set our style; the salt keeps the ids of a figure the same from run to run."""
     return mpl.rc_context(_STYLE | {"svg.hashsalt": name})
 
 
-def _title(axes: Axes, text: str) -> None:
+def title(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="left", fontsize=9.5, color=MUTED)
 
 
@@ -279,7 +279,7 @@ def _prices(axes: Axes, terms: Terms, *, narrow: bool) -> None:
     spans_decades = narrow and high > _DECADES * free
     costly = _COSTLY_DECADES if spans_decades else _COSTLY
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0,) if spans_decades else (1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(FuncFormatter(_short))
+    axes.yaxis.set_major_formatter(FuncFormatter(short))
     axes.yaxis.set_minor_locator(NullLocator())
     shown = [at * free for at in costly if at * free < high / _HEADROOM * 1.01]
     if terms.bill(Usage(free)).dau is None:
@@ -321,10 +321,10 @@ def _duration(value_ms: float, _at: object = None) -> str:
     return f"{value_ms:g}" if value_ms < _SECOND_MS else f"{value_ms / _SECOND_MS:g} s"
 
 
-def _short(value: float, _at: object = None) -> str:
+def short(value: float, _at: object = None) -> str:
     """Write a count short: 8 k, 1 M.
 
-    >>> _short(8_000), _short(1_000_000), _short(500)
+    >>> short(8_000), short(1_000_000), short(500)
     ('8 k', '1 M', '500')
     """
     for size, unit in ((1_000_000, "M"), (1_000, "k")):
