@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -21,6 +23,10 @@ from mock_im_server.stores.base import Store
 FIRST_SDKAPPID: Final = 1_400_000_001
 SDKAPPID_MAX: Final = (1 << 32) - 1
 CHARGE_DAY_MAX: Final = 28
+_SETTINGS: Final = "app.json"
+_JOURNAL: Final = "journal"
+_SNAPSHOTS: Final = "snapshots"
+_SNAPSHOT_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _GONE: Final = "journal.gone-"
 """What the journal of an app is called that was reset, until it is deleted."""
 
@@ -29,6 +35,10 @@ type_now = Callable[[], int]
 
 class AppRefusedError(ValueError):
     """Raised when an app cannot be made as asked; the message says what to change."""
+
+
+class SnapshotUnknownError(LookupError):
+    """Raised when an app has no snapshot of that name; the message says which ones it has."""
 
 
 class Apps(Mapping[int, App]):
@@ -51,6 +61,8 @@ class Apps(Mapping[int, App]):
         self._apps: dict[int, App] = {}
         self._resets = 0
         self._freeing: set[asyncio.Task[None]] = set()
+        self._copying = asyncio.Lock()
+        """One snapshot after the other: they share their drafts."""
         self.on_made: list[Callable[[App], None]] = []
         """Told of every app that is made, also in place of one that is reset."""
 
@@ -67,9 +79,8 @@ class Apps(Mapping[int, App]):
         """Take up every app of the data directory where its journal ends. Raises JournalDamagedError."""
         for gone in self._data_dir.glob(f"*/{_GONE}*"):
             shutil.rmtree(gone)
-        for path in sorted(self._data_dir.glob("*/app.json")):
-            settings = AppSettings(**json.loads(path.read_text(encoding="utf-8")))
-            await self._recover(settings)
+        for path in sorted(self._data_dir.glob(f"*/{_SETTINGS}")):
+            await self._recover(_settings(path.parent))
 
     async def make(self, settings: AppSettings, *, fixed_ms: int | None = None) -> App:
         """A new app; its clock stands at `fixed_ms` or follows real time. Raises AppRefusedError."""
@@ -83,31 +94,65 @@ class Apps(Mapping[int, App]):
         folder = self._folder(settings.sdkappid)
         folder.mkdir(parents=True, exist_ok=True)
         # What an app leaves that was being made or reset when its server was killed: nobody was told of it.
-        shutil.rmtree(folder / "journal", ignore_errors=True)
+        shutil.rmtree(folder / _JOURNAL, ignore_errors=True)
         app = self._assembled(settings, Clock(fixed_ms))
         await app.open()
-        # Last, so that an app is found again only when its journal has begun.
-        _write_private(folder / "app.json", json.dumps(asdict(settings), indent=2) + "\n")
-        self._apps[settings.sdkappid] = app
-        for hear in self.on_made:
-            hear(app)
+        self._enter(app)
         return app
 
     async def reset(self, sdkappid: int, *, fixed_ms: int | None = None) -> App:
         """Begin an app anew: no accounts, no sessions, an empty journal. Connections stay; old tickets do not hold."""
         _check_start(fixed_ms)
-        old = self._apps.pop(sdkappid)
-        old.retire()
-        folder = self._folder(sdkappid)
-        # First the file by which an app is found: a server killed here has lost the app, not half of it.
-        (folder / "app.json").unlink()
-        self._resets += 1
-        gone = folder / f"{_GONE}{self._resets}"
-        (folder / "journal").rename(gone)
-        freeing = asyncio.create_task(_freed(old, gone), name=f"reset {sdkappid}")
-        self._freeing.add(freeing)
-        freeing.add_done_callback(self._freeing.discard)
+        old = self._taken_out(sdkappid)
         return await self.make(old.settings, fixed_ms=fixed_ms)
+
+    async def save(self, sdkappid: int, name: str) -> None:
+        """Keep an app's state under a name, in place of an older one of that name. Raises AppRefusedError.
+
+        The state is the journal up to here; profiles are in no journal and so in no snapshot.
+        """
+        if not _SNAPSHOT_NAME.fullmatch(name):
+            message = f"a snapshot's name is 1 to 64 letters, digits, '_' or '-', not {name!r}"
+            raise AppRefusedError(message)
+        journal = self._apps[sdkappid].journal
+        journal.write()
+        sizes = {path: path.stat().st_size for path in journal.files()}
+        folder = self._folder(sdkappid)
+        draft, kept = folder / f"{_SNAPSHOTS}.draft", folder / _SNAPSHOTS / name
+        async with self._copying:
+            await asyncio.to_thread(_copy_settings_and_segments, folder, sizes, draft)
+            shutil.rmtree(kept, ignore_errors=True)
+            kept.parent.mkdir(exist_ok=True)
+            draft.rename(kept)
+
+    def snapshots(self, sdkappid: int) -> list[str]:
+        """Names of an app's snapshots, in the order of the alphabet."""
+        return sorted(path.name for path in (self._folder(sdkappid) / _SNAPSHOTS).glob("*"))
+
+    async def restore(self, sdkappid: int, name: str) -> App:
+        """Take an app back to a snapshot: its sessions end, and its clock stands where it stood.
+
+        Raises SnapshotUnknownError.
+        """
+        kept = self._snapshot(sdkappid, name)
+        async with self._copying:
+            draft = await self._copied(kept, sdkappid)
+            self._taken_out(sdkappid)
+            return await self._entered(draft, _settings(kept))
+
+    async def fork(self, sdkappid: int, name: str, *, into: int, key: str) -> App:
+        """Make another app that begins where a snapshot ends. Raises SnapshotUnknownError, AppRefusedError."""
+        kept = self._snapshot(sdkappid, name)
+        settings = replace(_settings(kept), sdkappid=into, key=key)
+        self._check(settings)
+        async with self._copying:
+            if into in self._apps:
+                message = f"SDKAppID {into} is taken"
+                raise AppRefusedError(message)
+            self._folder(into).mkdir(parents=True, exist_ok=True)
+            draft = await self._copied(kept, into)
+            shutil.rmtree(self._folder(into) / _JOURNAL, ignore_errors=True)
+            return await self._entered(draft, settings)
 
     async def change_plan(self, sdkappid: int, plan: str) -> None:
         """Raises AppRefusedError for a plan that there is not, PlanRefusedError for one that may not be taken now."""
@@ -127,9 +172,54 @@ class Apps(Mapping[int, App]):
         for app in self._apps.values():
             app.journal.close()
 
+    def _enter(self, app: App) -> None:
+        """Let an app be found, now and after a restart."""
+        settings = app.settings
+        # Last, so that an app is found again only when its journal has begun.
+        _write_private(self._folder(settings.sdkappid) / _SETTINGS, json.dumps(asdict(settings), indent=2) + "\n")
+        self._apps[settings.sdkappid] = app
+        for hear in self.on_made:
+            hear(app)
+
+    def _taken_out(self, sdkappid: int) -> App:
+        """An app that is no more; what it leaves is freed beside."""
+        old = self._apps.pop(sdkappid)
+        old.retire()
+        folder = self._folder(sdkappid)
+        # First the file by which an app is found: a server killed here has lost the app, not half of it.
+        (folder / _SETTINGS).unlink()
+        self._resets += 1
+        gone = folder / f"{_GONE}{self._resets}"
+        (folder / _JOURNAL).rename(gone)
+        freeing = asyncio.create_task(_freed(old, gone), name=f"reset {sdkappid}")
+        self._freeing.add(freeing)
+        freeing.add_done_callback(self._freeing.discard)
+        return old
+
+    def _snapshot(self, sdkappid: int, name: str) -> Path:
+        if name not in self.snapshots(sdkappid):
+            known = ", ".join(self.snapshots(sdkappid)) or "none yet"
+            message = f"app {sdkappid} has no snapshot {name!r}; there are: {known}"
+            raise SnapshotUnknownError(message)
+        return self._folder(sdkappid) / _SNAPSHOTS / name
+
+    async def _copied(self, kept: Path, sdkappid: int) -> Path:
+        draft = self._folder(sdkappid) / f"{_JOURNAL}.draft"
+        shutil.rmtree(draft, ignore_errors=True)
+        await asyncio.to_thread(shutil.copytree, kept / _JOURNAL, draft)
+        return draft
+
+    async def _entered(self, draft: Path, settings: AppSettings) -> App:
+        """An app that goes on where a copied journal ends."""
+        _take_the_place(draft, of=_JOURNAL)
+        await self._recover(settings)
+        app = self._apps[settings.sdkappid]
+        self._enter(app)
+        return app
+
     async def _recover(self, settings: AppSettings) -> None:
         self._check(settings)
-        folder = self._folder(settings.sdkappid) / "journal"
+        folder = self._folder(settings.sdkappid) / _JOURNAL
         contents = log.read(folder)
         if not contents.rows:
             message = f"{folder} holds no journal, but app {settings.sdkappid} had begun one"
@@ -148,7 +238,7 @@ class Apps(Mapping[int, App]):
             rules=self._rules,
             clock=clock,
             store=self._new_store(),
-            journal=Journal(self._folder(settings.sdkappid) / "journal"),
+            journal=Journal(self._folder(settings.sdkappid) / _JOURNAL),
             real_ms=self._real_ms,
             call_trial=self._catalogue.call_trial,
         )
@@ -187,6 +277,25 @@ def _one_of(what: str, name: str, known: Collection[str]) -> None:
     if name not in known:
         message = f"unknown {what} {name!r}: choose one of {', '.join(known)}"
         raise AppRefusedError(message)
+
+
+def _settings(folder: Path) -> AppSettings:
+    return AppSettings(**json.loads((folder / _SETTINGS).read_text(encoding="utf-8")))
+
+
+def _copy_settings_and_segments(folder: Path, sizes: Mapping[Path, int], target: Path) -> None:
+    """Segments as long as they are said to be: rows may have been added meanwhile."""
+    shutil.rmtree(target, ignore_errors=True)
+    (target / _JOURNAL).mkdir(parents=True)
+    shutil.copy2(folder / _SETTINGS, target / _SETTINGS)
+    for path, size in sizes.items():
+        copy = target / _JOURNAL / path.name
+        shutil.copyfile(path, copy)
+        os.truncate(copy, size)
+
+
+def _take_the_place(draft: Path, *, of: str) -> None:
+    draft.rename(draft.with_name(of))
 
 
 async def _freed(old: App, journal: Path) -> None:

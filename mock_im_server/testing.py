@@ -172,6 +172,15 @@ class ImApp:
         """Post what happens to this URL; an empty one ends it."""
         self._control("PUT", "/webhook", {"url": url, "token": token})
 
+    def save(self, name: str) -> None:
+        """Keep the app's state under a name."""
+        self._control("PUT", f"/snapshots/{name}")
+
+    def restore(self, name: str) -> None:
+        """Be again as at `save`: sessions end, and the clock stands where it stood."""
+        self._control("POST", f"/snapshots/{name}/restore")
+        self.close()
+
     def set_faults(self, *rules: Mapping[str, Any]) -> None:
         """Let calls fail or answer late (`docs/testing-your-app.md`); without rules all is well again."""
         self._control("PUT", "/faults", {"rules": rules})

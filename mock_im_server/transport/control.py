@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from mock_im_server import VERSION
-from mock_im_server.apps import AppRefusedError, Apps
+from mock_im_server.apps import AppRefusedError, Apps, SnapshotUnknownError
 from mock_im_server.domain.apps import CHARGE_DAY, INTL, AppSettings
 from mock_im_server.domain.calendar import UTC_PLUS_8_MS, BillingCalendar, day_of
 from mock_im_server.domain.clock import ClockRefusedError
@@ -74,6 +74,13 @@ class Reset(msgspec.Struct, forbid_unknown_fields=True):
     start: str | None = None
 
 
+class Fork(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `POST /apps/{sdkappid}/snapshots/{name}/fork`; what is left out is chosen."""
+
+    sdkappid: int = 0
+    key: str = ""
+
+
 class Control:
     """The control API's handlers."""
 
@@ -92,6 +99,10 @@ class Control:
             web.post(f"{app}/reset", guarded(self._reset)),
             web.put(f"{app}/clock", of_app(_move_clock)),
             web.put(f"{app}/plan", guarded(self._change_plan)),
+            web.get(f"{app}/snapshots", of_app(self._snapshots)),
+            web.put(f"{app}/snapshots/{{name}}", of_app(self._save)),
+            web.post(f"{app}/snapshots/{{name}}/restore", of_app(self._restore)),
+            web.post(f"{app}/snapshots/{{name}}/fork", of_app(self._fork)),
             web.get(f"{app}/call_trial", of_app(_call_trial)),
             web.post(f"{app}/call_trial", of_app(self._open_call_trial)),
             web.post(f"{app}/calls", of_app(self._start_call)),
@@ -142,6 +153,34 @@ class Control:
         except (AppRefusedError, PlanRefusedError) as error:
             raise web.HTTPConflict(text=f"{error}\n") from error
         return json(await app.status())
+
+    async def _snapshots(self, _request: web.Request, app: App) -> web.Response:
+        return json({"snapshots": self._apps.snapshots(app.settings.sdkappid)})
+
+    async def _save(self, request: web.Request, app: App) -> web.Response:
+        try:
+            await self._apps.save(app.settings.sdkappid, request.match_info["name"])
+        except AppRefusedError as error:
+            raise web.HTTPBadRequest(text=f"{error}\n") from error
+        return await self._snapshots(request, app)
+
+    async def _restore(self, request: web.Request, app: App) -> web.Response:
+        try:
+            restored = await self._apps.restore(app.settings.sdkappid, request.match_info["name"])
+        except SnapshotUnknownError as error:
+            raise web.HTTPNotFound(text=f"{error}\n") from error
+        return json(await restored.status())
+
+    async def _fork(self, request: web.Request, app: App) -> web.Response:
+        wish = await body_of(request, Fork)
+        into, key = wish.sdkappid or self._apps.free_sdkappid(), wish.key or secrets.token_hex(32)
+        try:
+            made = await self._apps.fork(app.settings.sdkappid, request.match_info["name"], into=into, key=key)
+        except SnapshotUnknownError as error:
+            raise web.HTTPNotFound(text=f"{error}\n") from error
+        except AppRefusedError as error:
+            raise web.HTTPConflict(text=f"{error}\n") from error
+        return json({**await made.status(), "key": key}, status=201)
 
     async def _open_call_trial(self, request: web.Request, app: App) -> web.Response:
         code = await app.calls.open_trial(await origin_of(app, request))
