@@ -34,6 +34,7 @@ _STATISTICS: Final = {
 }
 
 
+_DTYPES: Final = {pa.int8(): np.int8, pa.int16(): np.int16, pa.int32(): np.int32, pa.int64(): np.int64}
 _EVENTS: Final = (
     log.APP_OPENED, log.CLOCK_MOVED, log.MONTH_CLOSED, log.CHARGED, log.PLAN_CHANGED, log.FAULTS_CHANGED,
 )  # fmt: skip
@@ -79,12 +80,12 @@ def fold(batches: Sequence[pa.RecordBatch]) -> Folded:
     table = pa.Table.from_batches(batches, log.SCHEMA)
     state.last_seq = table["seq"][-1].as_py()
     state.now_ms = table["time_ms"][-1].as_py()
-    kinds = table["kind"].to_numpy()
-    users = table["user"].to_numpy()
-    state.connections = int(table["connection"].to_numpy().max())
+    kinds = _numbers(table, "kind")
+    users = _numbers(table, "user")
+    state.connections = int(_numbers(table, "connection").max())
     state.logins = int(np.count_nonzero(kinds == log.LOGGED_IN))
     _fold_accounts(state, table, kinds, users)
-    _fold_days(state, table["counted_day"].to_numpy(), users)
+    _fold_days(state, _numbers(table, "counted_day"), users)
     _fold_events(state, table, kinds)
     _fold_clients(state, table, kinds)
     _fold_kicks(state, table, kinds)
@@ -97,7 +98,7 @@ def fold(batches: Sequence[pa.RecordBatch]) -> Folded:
 def _fold_accounts(state: Folded, table: pa.Table, kinds: np.ndarray, users: np.ndarray) -> None:
     registered = _registrations(table, kinds)
     numbers = users[registered]
-    names = table["user_id"].filter(pa.array(registered)).to_pylist()
+    names = table["user_id"].filter(_mask(registered)).to_pylist()
     state.numbers = dict(zip(names, numbers.tolist(), strict=True))
     admin = state.numbers.get(ADMIN)
     state.sets[ADMINS] = [] if admin is None else [admin]
@@ -126,7 +127,7 @@ def _fold_days(state: Folded, days: np.ndarray, users: np.ndarray) -> None:
 
 def _fold_events(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
     events = np.isin(kinds, _EVENTS)
-    rows = table.filter(pa.array(events)).select(["time_ms", "kind", "text"]).to_pylist()
+    rows = table.filter(_mask(events)).select(["time_ms", "kind", "text"]).to_pylist()
     for row in rows:
         text: Mapping[str, Any] = json.loads(row["text"])
         if row["kind"] == log.APP_OPENED:
@@ -150,14 +151,14 @@ def _fold_events(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
 
 def _fold_clients(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
     # Of WebSockets the rows name access points; these are gone with the process.
-    rows = table.filter(pa.array(kinds == log.CONNECTED)).select(["connection", "text"])
+    rows = table.filter(_mask(kinds == log.CONNECTED)).select(["connection", "text"])
     named = rows.filter(pc.ends_with(rows["text"], log.REST_CLIENT_SUFFIX))
     texts = (text.removesuffix(log.REST_CLIENT_SUFFIX) for text in named["text"].to_pylist())
     state.clients = dict(zip(texts, named["connection"].to_pylist(), strict=True))
 
 
 def _fold_kicks(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
-    rows = table.filter(pa.array(kinds == log.KICKED)).select(["user", "user_id", "text"]).to_pylist()
+    rows = table.filter(_mask(kinds == log.KICKED)).select(["user", "user_id", "text"]).to_pylist()
     for row in rows:
         if row["user_id"] is not None:  # By REST; one that a login kicked keeps its UserSig.
             state.kicked_s[row["user_id"]] = json.loads(row["text"])["real_s"]
@@ -165,15 +166,13 @@ def _fold_kicks(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
 
 
 def _fold_calls(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
-    rows = table.filter(
-        pa.array(np.isin(kinds, [log.TRIAL_OPENED, log.CALL_STARTED, log.CALL_CHANGED, log.CALL_ENDED]))
-    )
+    rows = table.filter(_mask(np.isin(kinds, [log.TRIAL_OPENED, log.CALL_STARTED, log.CALL_CHANGED, log.CALL_ENDED])))
     columns = (rows[name].to_pylist() for name in ("kind", "time_ms", "text"))
     state.calls = [(kind, time_ms, json.loads(text)) for kind, time_ms, text in zip(*columns, strict=True)]
 
 
 def _fold_statistics(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
-    days = (table["time_ms"].to_numpy() + state.billing_offset_ms) // DAY_MS
+    days = (_numbers(table, "time_ms") + state.billing_offset_ms) // DAY_MS
     chosen = {name: kinds == kind for kind, name in _STATISTICS.items()}
     chosen["RegistUserNumOneDay"] = _registrations(table, kinds)
     for name, rows in chosen.items():
@@ -183,7 +182,7 @@ def _fold_statistics(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
 
 def _registrations(table: pa.Table, kinds: np.ndarray) -> np.ndarray:
     """The rows that brought in a user, by import or by a first login."""
-    named = pc.is_valid(table["user_id"]).to_numpy(zero_copy_only=False)
+    named = _flags(pc.is_valid(table["user_id"]).combine_chunks())
     rows: np.ndarray = named & ((kinds == log.LOGGED_IN) | (kinds == log.IMPORTED))
     return rows
 
@@ -207,7 +206,7 @@ class _Groups:
         self._now_s = 0
 
     def fold(self, table: pa.Table, kinds: np.ndarray) -> None:
-        rows = table.filter(pa.array(np.isin(kinds, list(self._fold_row))))
+        rows = table.filter(_mask(np.isin(kinds, list(self._fold_row))))
         columns = (rows[name].to_pylist() for name in ("kind", "time_ms", "user", "text"))
         for kind, time_ms, user, text in zip(*columns, strict=True):
             self._now_s = time_ms // 1_000
@@ -313,3 +312,21 @@ class _Groups:
     @staticmethod
     def _of_member(group: Group, name: str) -> str:
         return plans.live_groups_of(name) if group.type == groups.LIVE else plans.joined_groups(name)
+
+
+# Made by hand, as `pa.array` and `to_numpy` import pandas: a second in which a server that comes back is away.
+
+
+def _numbers(table: pa.Table, name: str) -> np.ndarray:
+    """A column of integers without nulls."""
+    column = table[name].combine_chunks()
+    return np.frombuffer(column.buffers()[1], _DTYPES[column.type])[column.offset : column.offset + len(column)]
+
+
+def _flags(column: pa.BooleanArray) -> np.ndarray:
+    flags = np.unpackbits(np.frombuffer(column.buffers()[1], np.uint8), bitorder="little")
+    return flags[column.offset : column.offset + len(column)].astype(np.bool_)
+
+
+def _mask(chosen: np.ndarray) -> pa.BooleanArray:
+    return pa.Array.from_buffers(pa.bool_(), len(chosen), [None, pa.py_buffer(np.packbits(chosen, bitorder="little"))])
