@@ -8,12 +8,13 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.durability import FIGURES as DURABILITY_FIGURES
 from benchmarks.figures import FIGURES as FIRST_FIGURES
 from benchmarks.figures import Result
 from benchmarks.quotas import FIGURES as QUOTA_FIGURES
 from benchmarks.routing import FIGURES as ROUTING_FIGURES
 
-FIGURES = FIRST_FIGURES | ROUTING_FIGURES | QUOTA_FIGURES
+FIGURES = FIRST_FIGURES | ROUTING_FIGURES | QUOTA_FIGURES | DURABILITY_FIGURES
 RESULTS = Path(__file__).parent / "results"
 
 

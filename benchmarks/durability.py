@@ -1,0 +1,71 @@
+"""Figures of what is left after a server was killed."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import msgspec
+
+from benchmarks import servers
+from benchmarks.figures import Result
+from mock_im_server import journal as log
+from mock_im_server.domain.calendar import BillingCalendar, day_of
+from mock_im_server.journal import Journal, Row
+from mock_im_server.settings import DEMO_APP
+
+ACCOUNTS = 1_000_000
+LOGINS = 10_000_000
+TICK_ROWS = 500
+"""What a busy server writes at once."""
+
+
+def recovery() -> list[Result]:
+    """How long a server with 1,000,000 accounts and 10,000,000 journal rows takes until it is ready again."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = ("--data-dir", folder)
+        with servers.mock(*options):
+            pass
+        _write_logins(Path(folder) / str(DEMO_APP.sdkappid) / "journal")
+        began = time.perf_counter()
+        with servers.mock(*options) as mock:
+            ready_s = time.perf_counter() - began
+            accounts = _accounts(mock)
+    assert accounts == ACCOUNTS, f"{accounts} accounts came back"
+    detail = f"{LOGINS:,} logins of {ACCOUNTS:,} users over a month, from the start of the process to its ready line"
+    return [Result("server back after a kill", ready_s, "s", "≤ 10", ready_s <= 10, detail)]
+
+
+def _write_logins(folder: Path) -> None:
+    contents = log.read(folder)
+    journal = Journal(folder)
+    journal.resume_after(contents.head, contents.rows, contents.last_seq)
+    logins = _logins(contents.last_seq)
+    while rows := list(islice(logins, TICK_ROWS)):
+        journal.extend(rows)
+        journal.write()
+    journal.close()
+
+
+def _logins(last_seq: int) -> Iterator[Row]:
+    """A month's logins, as many on each day; users take turns."""
+    first_day = day_of("2026-10-01")
+    of_a_day = LOGINS // 31 + 1
+    for number in range(LOGINS):
+        day = number // of_a_day
+        user, is_known = number % ACCOUNTS, number >= ACCOUNTS
+        time_ms = BillingCalendar().start_ms(first_day + day)
+        name = None if is_known else f"user_{user:07d}"
+        seq = last_seq + 1 + number
+        yield Row(seq, time_ms, log.LOGGED_IN, user + 1, name, 1, 7, 1, number, first_day + day)
+
+
+def _accounts(mock: servers.Measured) -> int:
+    url = f"{mock.ready['control_url']}/apps/{DEMO_APP.sdkappid}"
+    with urlopen(Request(url, headers={"Authorization": f"Bearer {mock.ready['control_token']}"})) as response:
+        return int(msgspec.json.decode(response.read())["accounts"])
+
+
+FIGURES: dict[str, Callable[[], list[Result]]] = {"recovery": recovery}
