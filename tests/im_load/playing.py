@@ -54,6 +54,7 @@ def parsed(runs: Path, **changed: object) -> Namespace:
         "control_token": "",
         "sdkappid": "",
         "key": "",
+        "trouble": "",
         "real_host_costs_money": False,
     }
     return Namespace(**given | changed)
