@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, NoReturn
 
-from analysis import comparison_command, forecast_command, gate_commands, progress, run_files
+from analysis import comparison_command, forecast_command, gate_commands, housekeeping_command, progress, run_files
 from analysis.bills import CALL_TIERS
 from analysis.prices import DEFAULT_BOOK, price_books, sites
 from analysis.quotes import QuoteError, Wish, book_named, book_opened, quote
@@ -200,6 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     comparison_command.add(commands, _refuse)
     gate_commands.add(commands, _refuse)
     forecast_command.add(commands, _refuse)
+    housekeeping_command.add(commands, _refuse)
     return parser
 
 

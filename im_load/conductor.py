@@ -176,6 +176,8 @@ class Conductor:
                 self._control.close()
             if self._server is not None:
                 self._server.stop()
+            if self._directory is not None:
+                self._directory.release()
             self._over.set()
 
     def _play(self, started: datetime, drivers: int) -> None:

@@ -1,5 +1,6 @@
 """The directory of a run, while it grows: `<id>.partial` until everything has been handed over."""
 
+import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -24,6 +25,9 @@ class RunDirectory:
         self.runs = runs
         self.path = runs / f"{self.id}{run_files.PARTIAL_SUFFIX}"
         self.path.mkdir(parents=True)
+        # Held while the run goes on, so that nobody tidies it away; the kernel lets go when this process ends.
+        self._hold = os.open(self.path, os.O_RDONLY)
+        fcntl.flock(self._hold, fcntl.LOCK_EX)
         (self.path / run_files.LEDGER_FOLDER).mkdir()
         self._ledgers: dict[int, LedgerFile] = {}
 
@@ -46,6 +50,10 @@ class RunDirectory:
         whole = self.runs / self.id
         self.path.rename(whole)
         self.path = whole
+
+    def release(self) -> None:
+        """Nothing more will be written: from now on the run may be removed."""
+        os.close(self._hold)
 
     def link_latest(self) -> None:
         """Let `latest` point here; at no moment is there none."""
