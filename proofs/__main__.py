@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,10 +11,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
+from analysis import gates, loading
+from analysis.audit import audit
+from analysis.verdict import Verdict
 from im_load.server_process import ServerProcess
 from mock_im_server.defects import DEFECTS
+from proofs.forging import Forgery
+from proofs.mutations import MUTATIONS, type_mutation
 
 PASSED: Final = 0
 GATE_FAILED: Final = 1
@@ -64,12 +71,10 @@ class Played:
 
 def played(scenario: type_scenario, *options: str) -> Played:
     """Play a scenario headless in a directory of its own, and read its verdict."""
-    name, *given = scenario
     with tempfile.TemporaryDirectory(prefix="proof-") as runs:
-        command = [sys.executable, "-m", "locust", "-f", f"locustfiles/{name}.py", "--headless", "--runs", runs]
         began = time.monotonic()
         done = subprocess.run(
-            [*command, *given, *options], capture_output=True, text=True, timeout=RUN_SECONDS_MAX, check=False
+            _command(scenario, runs, *options), capture_output=True, timeout=RUN_SECONDS_MAX, check=False
         )
         seconds = time.monotonic() - began
         verdict = Path(runs) / "latest" / "verdict.json"
@@ -135,7 +140,50 @@ def defects() -> bool:
     return found == len(SHOWN_BY) and not alarms
 
 
-PROOFS: Final[dict[str, Callable[[], bool]]] = {"caps": caps, "overage": overage, "defects": defects}
+def mutations() -> bool:
+    """A finished run that is spoilt in one place, with all sums and hashes mended, is never green."""
+    killed = made = 0
+    with tempfile.TemporaryDirectory(prefix="proof-") as runs:
+        run = _kept(SMALL_MONTH, Path(runs))
+        is_right = _outcome(run, Path(runs) / "rewritten", lambda files, _: files.bill(), 0) == "passed"
+        print(f"{'ok  ' if is_right else 'FAIL'} a rewritten run that was not spoilt passes", flush=True)
+        for name, mutate in MUTATIONS.items():
+            outcomes = [_outcome(run, Path(runs) / "spoilt", mutate, seed) for seed in SEEDS]
+            made += len(outcomes)
+            killed += len(outcomes) - outcomes.count("passed")
+            print(f"{'FAIL' if 'passed' in outcomes else 'ok  '} {name}: {', '.join(outcomes)}", flush=True)
+    print(f"killed {killed} of {made} mutations of {len(MUTATIONS)} kinds, {killed / made:.0%}", flush=True)
+    return is_right and killed == made
+
+
+def _command(scenario: type_scenario, runs: str, *options: str) -> list[str]:
+    name, *given = scenario
+    command = [sys.executable, "-m", "locust", "-f", f"locustfiles/{name}.py", "--headless", "--runs", runs]
+    return [*command, *given, *options]
+
+
+def _kept(scenario: type_scenario, runs: Path) -> Path:
+    """Play a scenario, and leave its run where it is."""
+    subprocess.run(_command(scenario, str(runs)), capture_output=True, timeout=RUN_SECONDS_MAX, check=True)
+    return (runs / "latest").resolve()
+
+
+def _outcome(run: Path, copy: Path, mutate: type_mutation, seed: int) -> str:
+    files = Forgery.of(run)
+    mutate(files, Random(seed))  # noqa: S311 -- chance that can be repeated, not secrets
+    files.write(copy)
+    audited = audit(loading.load(copy))
+    outcome = Verdict(audited, gates.evaluate(gates.read(gates.DEFAULT_FILE), audited)).outcome
+    shutil.rmtree(copy)
+    return outcome
+
+
+PROOFS: Final[dict[str, Callable[[], bool]]] = {
+    "caps": caps,
+    "overage": overage,
+    "defects": defects,
+    "mutations": mutations,
+}
 
 
 def main() -> int:

@@ -5,14 +5,13 @@ Knows only `docs/run-files.md`: manifest and hash chain are made here a second t
 
 import json
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from analysis import run_files
+from proofs.forging import changed, digest_of, write_journal
 
 
 @dataclass
@@ -96,59 +95,6 @@ class Recording:
         }
 
 
-def write_journal(run: Path, table: pa.Table, batch_rows: int = 65_536) -> dict[str, Any]:
-    """Write a journal as one chained segment; return its part of the manifest."""
-    folder = run / run_files.JOURNAL_FOLDER
-    folder.mkdir(exist_ok=True)
-    name = f"{table['seq'][0].as_py():012}.arrow"
-    head = bytes(run_files.CHAIN_BYTES)
-    with (folder / name).open("wb") as file:
-        messages = [run_files.JOURNAL_SCHEMA.serialize()]
-        batches = table.combine_chunks().to_batches(max_chunksize=batch_rows)
-        messages += [batch.serialize() for batch in batches]
-        for message in messages:
-            data, head = _chained(memoryview(message), head)
-            file.write(data)
-    return {
-        "files": [f"{run_files.JOURNAL_FOLDER}/{name}"],
-        "rows": table.num_rows,
-        "last_seq": table["seq"][-1].as_py(),
-        "head": head.hex(),
-    }
-
-
-def rewrite_manifest(run: Path, **changes: object) -> None:
-    """Overwrite keys of a written manifest."""
-    path = run / run_files.MANIFEST
-    _write_json(path, json.loads(path.read_text()) | changes)
-
-
-def digest_of(path: Path) -> dict[str, Any]:
-    """Size and BLAKE2b of a file, as the manifest holds them."""
-    data = path.read_bytes()
-    return {"bytes": len(data), "blake2b": blake2b(data, digest_size=32).hexdigest()}
-
-
-def without_row(table: pa.Table, row: int) -> pa.Table:
-    return pa.concat_tables([table.slice(0, row), table.slice(row + 1)])
-
-
-def changed(table: pa.Table, column: str, row: int, value: object) -> pa.Table:
-    """Return the table with one value replaced."""
-    kind = table.schema.field(column).type
-    values = table[column].to_pylist()
-    values[row] = value
-    at = table.schema.get_field_index(column)
-    return table.set_column(at, table.schema.field(column), pa.array(values, kind))
-
-
-def renumbered(journal: pa.Table) -> pa.Table:
-    """Return the journal with a gap-free sequence, as a forger would write it."""
-    at = journal.schema.get_field_index("seq")
-    seq = pa.array(np.arange(1, journal.num_rows + 1))
-    return journal.set_column(at, journal.schema.field("seq"), seq)
-
-
 def event(seq: int, time_ms: int, kind: int, text: object) -> dict[str, Any]:
     numbers = dict.fromkeys(("user", "instance", "platform", "connection", "request_seq", "code"), 0)
     return {
@@ -160,14 +106,6 @@ def event(seq: int, time_ms: int, kind: int, text: object) -> dict[str, Any]:
         "counted_day": -1,
         "text": None if text is None else json.dumps(text),
     }
-
-
-def _chained(message: memoryview, head: bytes) -> tuple[bytes, bytes]:
-    length = int.from_bytes(message[4:8], "little")
-    metadata, body = message[8 : 8 + length], message[8 + length :]
-    digest = blake2b(head + bytes(metadata) + bytes(body), digest_size=32).digest()
-    size = (length + run_files.CHAIN_BYTES).to_bytes(4, "little")
-    return b"".join((b"\xff\xff\xff\xff", size, metadata, digest, body)), digest
 
 
 def _write_json(path: Path, value: object) -> None:

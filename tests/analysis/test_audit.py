@@ -10,8 +10,9 @@ import pyarrow as pa
 import pytest
 
 from analysis import run_files
+from proofs.forging import changed, renumbered, rewrite_manifest, without_row, write_journal
 from tests.analysis.judging import codes, judged
-from tests.analysis.recordings import Recording, changed, renumbered, rewrite_manifest, without_row, write_journal
+from tests.analysis.recordings import Recording
 from tests.analysis.runs import a_recording, a_run, a_statement
 
 DAYS = {"2026-10-01": 30, "2026-10-02": 50}

@@ -9,9 +9,10 @@ import pytest
 from analysis import verdict
 from analysis.cap_table import Cap
 from analysis.verdict import Verdict
+from proofs.forging import changed, renumbered, without_row
 from tests.analysis.judging import codes, judged
 from tests.analysis.plays import LIVE, LIVE_QUOTA, Group, Play, Server, a_race
-from tests.analysis.recordings import Recording, changed, renumbered, without_row
+from tests.analysis.recordings import Recording
 
 
 def cap_of(judgement: Verdict, name: str) -> Cap:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from analysis import chain, run_files
-from tests.analysis.recordings import write_journal
+from proofs.forging import write_journal
 from tests.analysis.runs import a_recording
 
 

@@ -9,7 +9,7 @@ from analysis import run_files
 from analysis.__main__ import main
 from analysis.bills import TIMES
 from analysis.metrics import METRICS
-from tests.analysis.recordings import rewrite_manifest
+from proofs.forging import rewrite_manifest
 from tests.analysis.runs import a_recording, a_run, a_statement
 
 WRITTEN = {run_files.VERDICT, run_files.SUMMARY, run_files.JUNIT, run_files.REPORT}

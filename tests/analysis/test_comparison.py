@@ -13,7 +13,7 @@ from analysis.baselines import BaselineError, Measurement, Side
 from analysis.comparison import Criteria, compare
 from analysis.significance import p_values, spread, typical_ratio
 from benchmarks import noisy_runs
-from tests.analysis.recordings import rewrite_manifest
+from proofs.forging import rewrite_manifest
 from tests.analysis.runs import a_recording
 
 LATENCY = "latency.service_p99_ms"

@@ -8,8 +8,8 @@ from junitparser import JUnitXml
 
 from analysis import run_files, verdict
 from analysis.bills import TIMES
+from proofs.forging import rewrite_manifest
 from tests.analysis.judging import judged
-from tests.analysis.recordings import rewrite_manifest
 from tests.analysis.runs import a_recording, a_run, a_statement
 
 

@@ -10,9 +10,10 @@ import pytest
 from analysis import loading, report, run_files, second_opinion, verdict, volumes
 from analysis.audit import audit
 from analysis.volumes import DayOfGroups, Range
+from proofs.forging import changed
 from tests.analysis.judging import codes, judged
 from tests.analysis.plays import FIRST_DAY, Play, a_race
-from tests.analysis.recordings import Recording, changed
+from tests.analysis.recordings import Recording
 
 
 def a_month_of_groups() -> Play:
