@@ -25,8 +25,10 @@ from mock_im_server.apps import Apps
 from mock_im_server.defects import DEFECTS, HEALTHY
 from mock_im_server.domain.apps import AppSettings
 from mock_im_server.domain.latency import LatencyTable
+from mock_im_server.domain.routing import Router
 from mock_im_server.journal import JournalLostError
 from mock_im_server.network import Network, measured_round_trips
+from mock_im_server.routing_records import RoutingRecords
 from mock_im_server.settings import Settings
 from mock_im_server.transport import control
 from mock_im_server.transport.commits import Commits
@@ -36,7 +38,7 @@ from mock_im_server.transport.doors import Doors
 from mock_im_server.transport.fault_control import FaultControl
 from mock_im_server.transport.frequency import FrequencyLimits
 from mock_im_server.transport.gateway import Gateway
-from mock_im_server.transport.metrics import AppMetrics
+from mock_im_server.transport.metrics import AccessMetrics, AppMetrics
 from mock_im_server.transport.rest import BODY_BYTES_MAX, Rest, openapi
 from mock_im_server.transport.round_trips import RoundTrips
 from mock_im_server.transport.routing_control import RoutingControl
@@ -86,7 +88,8 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
             await _ensure(apps, wanted, settings.start_ms)
         limits = FrequencyLimits(settings.rate_limits or None, is_on=settings.rate_limits != 0)
         commits = Commits()
-        network, round_trips = _network(data, settings)
+        network, round_trips = _network(data, settings, made_of.new_router)
+        records = RoutingRecords(network, apps)
         doors = Doors(network, round_trips)
         gateway = Gateway(apps, doors)
         webhooks = Webhooks(apps, real_ms)
@@ -104,12 +107,12 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
         door = ControlDoor(apps, token)
         for handlers in (
             control.Control(apps, door, commits),
-            RoutingControl(network, doors, door),
+            RoutingControl(network, records, doors, door),
             WebhookControl(webhooks, door),
             FaultControl(door),
         ):
             private.add_routes(handlers.routes())
-        public.add_routes(_health(AppMetrics(apps, gateway, webhooks)))
+        public.add_routes(_health(AppMetrics(apps, gateway, webhooks), AccessMetrics(network, doors)))
         parts: list[asyncio.Future[None]] = [journal_lost]
         runners = [web.AppRunner(public, access_log=None, shutdown_timeout=1)]
         if private is not public:
@@ -180,10 +183,12 @@ async def serve(settings: Settings) -> None:
                 raise ServerFailedError(message) from error
 
 
-def _network(data: catalogue.Catalogue, settings: Settings) -> tuple[Network, RoundTrips | None]:
+def _network(
+    data: catalogue.Catalogue, settings: Settings, new_router: type[Router]
+) -> tuple[Network, RoundTrips | None]:
     measured = measured_round_trips(settings.latency_table) if settings.latency_table else {}
     places = {**data.countries, **data.cities}
-    network = Network(data.access_points, places, LatencyTable(data.latency_model, measured))
+    network = Network(data.access_points, places, LatencyTable(data.latency_model, measured), new_router=new_router)
     seed = settings.round_trips
     return network, None if seed is None else RoundTrips(data.latency_model, seed)
 
@@ -267,12 +272,14 @@ async def _settle(apps: Apps) -> None:
             await app.settled_ms()
 
 
-def _health(metrics: AppMetrics) -> list[web.RouteDef]:
+def _health(metrics: AppMetrics, access: AccessMetrics) -> list[web.RouteDef]:
     async def alive(_request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def exposed(_request: web.Request) -> web.Response:
-        text = prometheus_client.generate_latest(await metrics.registry())
+        text = prometheus_client.generate_latest(await metrics.registry()) + prometheus_client.generate_latest(
+            access.registry()
+        )
         return web.Response(body=text, headers={"Content-Type": prometheus_client.CONTENT_TYPE_LATEST})
 
     # Journals are read before the port opens, so that a server that answers is ready.

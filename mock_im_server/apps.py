@@ -5,7 +5,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
@@ -65,6 +65,8 @@ class Apps(Mapping[int, App]):
         """One snapshot after the other: they share their drafts."""
         self.on_made: list[Callable[[App], None]] = []
         """Told of every app that is made, also in place of one that is reset."""
+        self.on_opened: list[Callable[[App], Awaitable[None]]] = []
+        """The same, awaited before anybody else can know the app: for what belongs at a journal's beginning."""
 
     def __getitem__(self, sdkappid: int) -> App:
         return self._apps[sdkappid]
@@ -97,6 +99,8 @@ class Apps(Mapping[int, App]):
         shutil.rmtree(folder / _JOURNAL, ignore_errors=True)
         app = self._assembled(settings, Clock(fixed_ms))
         await app.open()
+        for begin in self.on_opened:
+            await begin(app)
         self._enter(app)
         return app
 

@@ -15,6 +15,7 @@ from mock_im_server.domain.billing import Overage
 from mock_im_server.domain.calendar import BillingCalendar
 from mock_im_server.domain.groups import Group
 from mock_im_server.domain.plans import DayQuotas, Instant, Plan
+from mock_im_server.domain.routing import ANYBODY, Client, Router, Way
 from mock_im_server.stores.memory import MemoryStore
 
 _HOUR_MS: Final = 3_600_000
@@ -27,11 +28,12 @@ _RIGHT: Final = Rules()
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """What is wrong, by a wrong set of rules or a wrong store."""
+    """What is wrong, by a wrong set of rules, a wrong store or a wrong router."""
 
     summary: str
     rules: Rules = _RIGHT
     new_store: Callable[[], MemoryStore] = MemoryStore
+    new_router: type[Router] = Router
 
 
 def _utc_day(_offset_ms: int) -> BillingCalendar:
@@ -138,6 +140,14 @@ class _SharedStore(MemoryStore):
         ]
 
 
+class _SecondNearestRouter(Router):
+    """Puts the best access point second, wherever there are two."""
+
+    def route(self, ways: Sequence[Way], client: Client = ANYBODY) -> list[Way]:
+        order = super().route(ways, client)
+        return [*order[1:2], *order[:1], *order[2:]]
+
+
 HEALTHY: Final = Defect("nothing")
 
 DEFECTS: Final[Mapping[str, Defect]] = {
@@ -155,5 +165,8 @@ DEFECTS: Final[Mapping[str, Defect]] = {
     "midnight-lost": Defect("logins of the first hour count nowhere", Rules(login=_login_but_after_midnight)),
     "refused-login-counted": Defect("a login with a wrong UserSig counts", Rules(refused_login=_counted)),
     "resume-counted": Defect("a resume counts as a login", Rules(resumption=_counted)),
+    "second-nearest-access-point": Defect(
+        "dispatch puts the best access point second", new_router=_SecondNearestRouter
+    ),
     "whole-peak-charged": Defect("the whole peak is charged instead of the excess", Rules(units=_units_of_whole)),
 }

@@ -1,6 +1,6 @@
 """The access points at work: how each is, how each app chose to route, and a version that counts every change.
 
-States and choices are kept in memory: a server that is started again has every point up and no choice made.
+Knows nothing of journals: `routing_records` keeps states and choices there.
 """
 
 import csv
@@ -66,6 +66,8 @@ class Network:
         access_points: Mapping[str, AccessPoint],
         places: Mapping[str, type_coordinates],
         latency: LatencyTable,
+        *,
+        new_router: type[Router] = Router,
     ) -> None:
         """Raises ValueError where the latency table names what there is not: a misspelt row must not go unnoticed."""
         self.version = 1
@@ -73,6 +75,7 @@ class Network:
         self.points = access_points
         self.on_change: list[Callable[[str, Health], None]] = []
         """Called with an access point's code when its health has changed."""
+        self._new_router = new_router
         self._ranking = Ranking(access_points.values())
         self._health = dict.fromkeys(sorted(access_points), Health())
         self._choices: dict[int, Choice] = {}
@@ -123,7 +126,7 @@ class Network:
     def routes(self, choice: Choice) -> Routes:
         found = self._routes.get(choice)
         if found is None:
-            router = Router(dict(self._health), choice)
+            router = self._new_router(dict(self._health), choice)
             found = self._routes[choice] = Routes(router, Answers(lambda name: self._answer(router, name)))
         return found
 
@@ -174,6 +177,13 @@ class Network:
         if choice != self.choice(sdkappid):
             self._choices[sdkappid] = choice
             self._advance()
+
+    def restore(self, version: int, health: Mapping[str, Health], choices: Mapping[int, Choice]) -> None:
+        """Go on where an earlier server was."""
+        self.version = version
+        self._health |= health
+        self._choices |= choices
+        self._routes.clear()
 
     def _advance(self) -> None:
         self.version += 1

@@ -37,7 +37,16 @@ _STATISTICS: Final = {
 _DTYPES: Final = {pa.int8(): np.int8, pa.int16(): np.int16, pa.int32(): np.int32, pa.int64(): np.int64}
 _EVENTS: Final = (
     log.APP_OPENED, log.CLOCK_MOVED, log.MONTH_CLOSED, log.CHARGED, log.PLAN_CHANGED, log.FAULTS_CHANGED,
+    log.ACCESS_CHANGED, log.ROUTING_CHANGED,
 )  # fmt: skip
+
+
+@dataclass(slots=True)
+class FoundRouting:
+    """The last that a journal says of each access point, and of the app's choice: texts of its rows."""
+
+    access: dict[str, dict[str, Any]] = field(default_factory=dict)
+    choice: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -68,6 +77,7 @@ class Folded:
     statistics: dict[tuple[int, str], int] = field(default_factory=dict)
     """By billing day and field."""
     faults: list[FaultRule] = field(default_factory=list)
+    routing: FoundRouting = field(default_factory=FoundRouting)
     calls: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
     """Kind, app's time and text of each row about calls."""
 
@@ -138,6 +148,10 @@ def _fold_events(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
             state.billing_offset_ms = text["billing_offset_ms"]
         elif row["kind"] == log.FAULTS_CHANGED:
             state.faults = [FaultRule(**rule) for rule in text["rules"]]
+        elif row["kind"] == log.ACCESS_CHANGED:
+            state.routing.access[text["code"]] = dict(text)
+        elif row["kind"] == log.ROUTING_CHANGED:
+            state.routing.choice = dict(text)
         elif row["kind"] == log.PLAN_CHANGED:
             state.plan, state.plan_changed_month = text["plan"], text["month"]
         elif row["kind"] == log.CLOCK_MOVED:

@@ -13,6 +13,9 @@ from mock_im_server.apps import Apps
 from mock_im_server.defects import DEFECTS, HEALTHY, Defect
 from mock_im_server.domain.apps import AppSettings
 from mock_im_server.domain.calendar import DAY_MS
+from mock_im_server.domain.latency import LatencyTable
+from mock_im_server.domain.routing import ANYBODY, Choice
+from mock_im_server.network import Network
 from mock_im_server.service import App, LoginRequest, NewGroup
 from mock_im_server.wire import frames
 from tests.service.wires import SilentWire, answered
@@ -168,3 +171,21 @@ async def test_a_defect_changes_what_it_says(  # noqa: PLR0913, PLR0917 -- a tab
 
 def test_every_defect_is_described_in_a_few_words() -> None:
     assert all(0 < len(defect.summary) < 72 for defect in DEFECTS.values())
+
+
+def offered_in_seoul(defect: Defect, *, pin: frozenset[str] = frozenset()) -> list[str]:
+    data = catalogue.load()
+    network = Network(
+        data.access_points, data.countries, LatencyTable(data.latency_model), new_router=defect.new_router
+    )
+    offered = network.route(Choice(pin=pin), network.place("KR"), ANYBODY)
+    return [way.point.code for way in offered]
+
+
+def test_the_second_nearest_access_point_is_the_second() -> None:
+    """Its story needs no app."""
+    right = offered_in_seoul(HEALTHY)
+    wrong = DEFECTS["second-nearest-access-point"]
+
+    assert offered_in_seoul(wrong) == [right[1], right[0], *right[2:]]
+    assert offered_in_seoul(wrong, pin=frozenset({"br"})) == ["br"]

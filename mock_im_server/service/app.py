@@ -21,7 +21,7 @@ from mock_im_server.domain.calls import CallTrial
 from mock_im_server.domain.clock import Clock
 from mock_im_server.journal import Journal, Row
 from mock_im_server.pieces import emptied
-from mock_im_server.recovery import Folded
+from mock_im_server.recovery import Folded, FoundRouting
 from mock_im_server.service import notices
 from mock_im_server.service.accounts import Accounts
 from mock_im_server.service.calls import Calls
@@ -88,6 +88,8 @@ class App:
         self.is_retired = False
         """After a reset: another app has this one's SDKAppID, and its connections begin anew there."""
         self.statements: dict[str, dict[str, Any]] = {}
+        self.found_routing = FoundRouting()
+        """What the journal said of routing when the app was found again."""
         self.rules = rules
         self.plan = rules.limits(plan)
         self.store = store
@@ -167,6 +169,7 @@ class App:
         self.calls.restore(state.calls)
         self.statistics.restore(state.statistics)
         self.faults.restore(state.faults)
+        self.found_routing = state.routing
         self._clients = state.clients
         self._generations = state.generations
         self._kicked_s = state.kicked_s

@@ -90,11 +90,17 @@ class Groups:
 
         outcomes, now_ms = await app.decided_all(actions)
         codes = [wish.refusal or outcome.code for (wish, _), outcome in zip(named, outcomes, strict=True)]
-        members = [user_id for (wish, _), code in zip(named, codes, strict=True) if not code for user_id in wish.first]
+        # Of a refusal too: what was asked for is what it is judged by. Refused unseen, they may be nobody.
+        members = [
+            user_id
+            for (wish, _), code in zip(named, codes, strict=True)
+            if not code or (wish.members and not wish.refusal)
+            for user_id in wish.first
+        ]
         numbers = dict(zip(members, await app.store.numbers(members), strict=True)) if members else {}
         for (wish, origin), outcome, code in zip(named, outcomes, codes, strict=True):
             if code:
-                self._create_refused(wish, outcome._replace(code=code), now_ms, origin)
+                self._create_refused(wish, outcome._replace(code=code), now_ms, origin, numbers)
             else:
                 self._created(wish, outcome, now_ms, origin, numbers)
         return [(code, wish.group_id) for (wish, _), code in zip(named, codes, strict=True)]
@@ -280,8 +286,14 @@ class Groups:
             max_members=wish.max_members,
         )
 
-    def _create_refused(self, wish: NewGroup, outcome: Outcome, now_ms: int, origin: Origin) -> None:
-        text = {"group_id": wish.group_id[:_ID_CHARACTERS_MAX], "type": wish.type}
+    def _create_refused(
+        self, wish: NewGroup, outcome: Outcome, now_ms: int, origin: Origin, numbers: Mapping[str, int]
+    ) -> None:
+        text: dict[str, Any] = {"group_id": wish.group_id[:_ID_CHARACTERS_MAX], "type": wish.type}
+        if wish.members and not wish.refusal:
+            text["members"] = [number for user_id in wish.first if (number := numbers[user_id])]
+        if wish.max_members is not None:
+            text["max_members"] = wish.max_members
         self._journal(log.CREATE_REFUSED, outcome, now_ms, origin, text, user_id=wish.owner or None)
 
     def _created(

@@ -5,6 +5,8 @@ from dataclasses import asdict
 from prometheus_client import CollectorRegistry, Gauge
 
 from mock_im_server.apps import Apps
+from mock_im_server.network import Network
+from mock_im_server.transport.doors import Doors
 from mock_im_server.transport.gateway import Gateway
 from mock_im_server.transport.webhooks import Webhooks
 
@@ -41,4 +43,31 @@ class AppMetrics:
             if (deliveries := self._webhooks.deliveries(status["sdkappid"])) is not None:
                 for outcome, count in asdict(deliveries).items():
                     hooks.labels(status["sdkappid"], outcome).set(count)
+        return registry
+
+
+class AccessMetrics:
+    """Gauges by access point."""
+
+    def __init__(self, network: Network, doors: Doors) -> None:
+        self._network = network
+        self._doors = doors
+
+    def registry(self) -> CollectorRegistry:
+        registry = CollectorRegistry()
+        version = Gauge("im_routing_version", "Changes of states, capacities and choices, from 1", registry=registry)
+        version.set(self._network.version)
+        connections, up, capacity = (
+            Gauge(f"im_access_point_{key}", text, ["access_point"], registry=registry)
+            for key, text in (
+                ("connections", "Open WebSockets at an access point"),
+                ("up", "1 for an access point that takes connections, 0 for one that is down or draining"),
+                ("capacity", "The capacity of an access point, a part of 1"),
+            )
+        )
+        for code in self._network.points:
+            health = self._network.health(code)
+            connections.labels(code).set(self._doors.connections(code))
+            up.labels(code).set(int(health.is_up))
+            capacity.labels(code).set(health.capacity_percent / 100)
         return registry

@@ -8,6 +8,7 @@ from aiohttp import web
 from mock_im_server.domain.capacity import State
 from mock_im_server.domain.routing import HYSTERESIS_MS, Choice, NoPlaceError, Policy
 from mock_im_server.network import Network, NetworkRefusedError
+from mock_im_server.routing_records import RoutingRecords
 from mock_im_server.service import App
 from mock_im_server.transport.control_door import APP_PATH, PREFIX, ControlDoor, body_of, json
 from mock_im_server.transport.doors import Doors
@@ -32,8 +33,9 @@ class ChangeRouting(msgspec.Struct, forbid_unknown_fields=True):
 class RoutingControl:
     """Handlers of the network."""
 
-    def __init__(self, network: Network, doors: Doors, door: ControlDoor) -> None:
+    def __init__(self, network: Network, records: RoutingRecords, doors: Doors, door: ControlDoor) -> None:
         self._network = network
+        self._records = records
         self._doors = doors
         self._door = door
 
@@ -56,10 +58,13 @@ class RoutingControl:
         if code not in self._network.points:
             raise web.HTTPNotFound(text=f"there is no access point {code!r}\n")
         wish = await body_of(request, ChangeHealth)
+        before = self._network.version
         try:
             self._network.set_health(code, state=wish.state, capacity=wish.capacity)
         except NetworkRefusedError as error:
             raise web.HTTPConflict(text=f"{error}\n") from error
+        if self._network.version != before:
+            await self._records.access_changed(code)
         return json({"version": self._network.version, **self._point(code)})
 
     def _point(self, code: str) -> dict[str, Any]:
@@ -90,10 +95,13 @@ class RoutingControl:
     async def _choose(self, request: web.Request, app: App) -> web.Response:
         wish = await body_of(request, ChangeRouting)
         choice = Choice(wish.policy, frozenset(wish.pin), wish.hysteresis_ms)
+        before = self._network.version
         try:
             self._network.choose(app.settings.sdkappid, choice)
         except NetworkRefusedError as error:
             raise web.HTTPConflict(text=f"{error}\n") from error
+        if self._network.version != before:
+            await self._records.routing_changed(app)
         return await self._routing(request, app)
 
     async def _explain(self, request: web.Request, app: App) -> web.Response:

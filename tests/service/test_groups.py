@@ -1,6 +1,7 @@
 """Quotas of groups and accounts, with the numbers of the vendor's plans, through the service of a real app."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -297,3 +298,24 @@ async def test_groups_come_back_from_the_journal(tmp_path: Path) -> None:
     assert [await found.groups.join("room", name) for name in ("carol", "bob")] == [10019, 0]
     assert (await found.groups.create(NewGroup("gone", LIVE, "bob")))[0] == 0
     again.close()
+
+
+async def test_a_refused_creation_says_whom_it_asked_for(tmp_path: Path, app_on: type_app_on) -> None:
+    """The audit judges by it whether there was room."""
+    app = await app_on("pro")
+    await app.accounts.import_all(["alice", "bob", "carol"])
+    wish = NewGroup("small", PUBLIC, "alice", (("bob", "Member"), ("carol", "Member"), ("nobody", "Member")), 2)
+    await app.groups.create(wish)
+    await app.groups.create(NewGroup("x", PUBLIC, refusal=10004, members=(("bob", "Member"),)))
+    app.journal.write()
+
+    texts = [
+        json.loads(row["text"])
+        for batch in log.read(tmp_path / str(SDKAPPID) / "journal").batches
+        for row in batch.to_pylist()
+        if row["kind"] == log.CREATE_REFUSED
+    ]
+    assert texts == [
+        {"group_id": "small", "type": PUBLIC, "members": [1, 2, 3], "max_members": 2},
+        {"group_id": "x", "type": PUBLIC},
+    ]
