@@ -16,6 +16,7 @@ import gevent
 import numpy as np
 from gevent.event import Event
 from gevent.lock import Semaphore
+from numpy.typing import NDArray
 
 from im_load import chance, population
 from im_load.dispatch import NoAccessPointError
@@ -319,7 +320,7 @@ class Roaming:
         if (slot := self._slot_of.get(trunk)) is not None:
             self._reconnect(np.flatnonzero(self._slot_view == slot))
 
-    def _reconnect(self, keys: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> None:
+    def _reconnect(self, keys: NDArray[np.int64]) -> None:
         driver = self._driver
         if driver.failure or not len(keys):
             return
@@ -327,12 +328,13 @@ class Roaming:
         users, devices = keys // _DEVICES, (keys % _DEVICES + 1).astype(np.int8)
         homes = driver.worker.plan.world.home_of(self._seed, users).tolist()
         platforms = population.platforms(self._seed, users, devices).tolist()
-        for key, home, platform in zip(keys.tolist(), homes, platforms, strict=True):
-            if key in self._reconnecting:
-                continue
-            self._reconnecting.add(key)
-            again = Again(key, RECONNECT, -1, home, population.PLATFORM_NUMBERS[platform], now_us)
-            self._later(again, "")
+        # All at once: a hundred thousand may have lost their connection.
+        waits_us = (self._drawn(keys, 0) * self._back_off_s * 1e6).astype(np.int64).tolist()
+        for key, home, platform, wait_us in zip(keys.tolist(), homes, platforms, waits_us, strict=True):
+            if key not in self._reconnecting:
+                self._reconnecting.add(key)
+                again = Again(key, RECONNECT, -1, home, population.PLATFORM_NUMBERS[platform], now_us)
+                self._wait_for(again, now_us + wait_us)
 
     def _later(self, again: Again, why: str) -> None:
         """After a time drawn from nothing to twice as long as the time before; the first time is the option's."""
@@ -344,7 +346,11 @@ class Roaming:
             driver.fail(f"a user was kept out for {OFFLINE_S_MAX:.0f} s: {why}")
             return
         longest_s = min(BACK_OFF_S_MAX, self._back_off_s * 2**again.tries)
-        again.due_us = now_us + int(longest_s * 1e6 * self._drawn(again))
+        drawn = float(self._drawn(np.array([again.key], dtype=np.int64), again.tries)[0])
+        self._wait_for(again, now_us + int(longest_s * 1e6 * drawn))
+
+    def _wait_for(self, again: Again, due_us: int) -> None:
+        again.due_us = due_us
         again.tries += 1
         heapq.heappush(self._due, (again.due_us, next(self._order), again))
         self._left += 1
@@ -352,11 +358,10 @@ class Roaming:
             self._is_working = True
             gevent.spawn(self._work)
 
-    def _drawn(self, again: Again) -> float:
+    def _drawn(self, keys: NDArray[np.int64], tries: int) -> NDArray[np.float64]:
         """From 0 to 1, by the seed, the device and how often it has tried."""
-        keys = np.array([again.key], dtype=np.int64)
-        purpose = _BACK_OFF_PURPOSE * 1_000 + min(again.tries, 999)
-        return int(chance.numbers(self._seed, purpose, keys)[0]) / 2**64
+        found: NDArray[np.float64] = chance.numbers(self._seed, _BACK_OFF_PURPOSE * 1_000 + tries, keys) / 2.0**64
+        return found
 
     def _work(self) -> None:
         driver = self._driver

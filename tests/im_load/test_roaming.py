@@ -15,6 +15,7 @@ from mock_im_server.domain.capacity import State
 from mock_im_server.domain.latency import LatencyTable
 from mock_im_server.domain.routing import Choice, Client, Policy
 from mock_im_server.network import Network
+from proofs.outage import of_run
 from tests.im_load.playing import Played, played
 
 pytestmark = pytest.mark.slow
@@ -50,7 +51,7 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Played:
         back_off="0.2",
         outage="busiest",
         outage_hours="3",
-        policy="client_probe",
+        policy="latency_table",
     )
 
 
@@ -161,6 +162,15 @@ def test_an_outage_changes_neither_dau_nor_bill(outage: Played) -> None:
 
     assert (verdict["peak_dau"], verdict["outcome"]) == (1_500, "passed")
     assert verdict["witnesses"]["statement"]["peak_dau"] == 1_500
+
+
+def test_the_proof_reads_the_same_off_a_run(outage: Played) -> None:
+    found = of_run(outage.run)
+
+    assert (found.wrong, found.refused) == (0, 0)
+    assert found.lost > 50
+    assert 0 < found.most_online_s <= found.all_online_s < 30
+    assert found.reconnects_per_second > 0
 
 
 def test_a_point_that_there_is_not_ends_the_run_before_it_begins(tmp_path: Path) -> None:
