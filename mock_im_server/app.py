@@ -82,7 +82,14 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
         stack.enter_context(_sole_use(data_dir))
         data = catalogue.load()
         made_of = DEFECTS[settings.defect] if settings.defect else HEALTHY
-        apps = Apps(data_dir, catalogue=data, rules=made_of.rules, new_store=made_of.new_store, real_ms=real_ms)
+        apps = Apps(
+            data_dir,
+            catalogue=data,
+            rules=made_of.rules,
+            new_store=made_of.new_store,
+            real_ms=real_ms,
+            bars_guessing=settings.rate_limits != 0,
+        )
         await apps.find_all()
         for wanted in settings.apps:
             await _ensure(apps, wanted, settings.start_ms)

@@ -44,7 +44,7 @@ class SnapshotUnknownError(LookupError):
 class Apps(Mapping[int, App]):
     """All apps by SDKAppID."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- what all apps share; named at the only call
         self,
         data_dir: Path,
         *,
@@ -52,7 +52,9 @@ class Apps(Mapping[int, App]):
         rules: Rules,
         new_store: Callable[[], Store],
         real_ms: type_now,
+        bars_guessing: bool = False,
     ) -> None:
+        self._bars_guessing = bars_guessing
         self._data_dir = data_dir
         self._catalogue = catalogue
         self._rules = rules
@@ -245,6 +247,7 @@ class Apps(Mapping[int, App]):
             journal=Journal(self._folder(settings.sdkappid) / _JOURNAL),
             real_ms=self._real_ms,
             call_trial=self._catalogue.call_trial,
+            bars_guessing=self._bars_guessing,
         )
 
     def _folder(self, sdkappid: int) -> Path:

@@ -178,7 +178,8 @@ def _parser() -> argparse.ArgumentParser:
         "--rate-limits",
         type=_rate_limits,
         metavar="off|N",
-        help="REST calls a second for each API (default: the vendor's, mostly 200)",
+        help="REST calls a second for each API (default: the vendor's, mostly 200); off also "
+        "lets UserSigs fail without end (70050)",
     )
     add(
         "--latency-table",

@@ -16,6 +16,7 @@ from mock_im_server import journal as log
 from mock_im_server.domain import billing, groups, plans
 from mock_im_server.domain.actions import STALE_EPOCH, Action, Effects, Outcome, Peak
 from mock_im_server.domain.apps import AppSettings, Rules
+from mock_im_server.domain.attempts import FailedChecks
 from mock_im_server.domain.calendar import iso_day, month_days, month_of
 from mock_im_server.domain.calls import CallTrial
 from mock_im_server.domain.clock import Clock
@@ -76,7 +77,9 @@ class App:
         journal: Journal,
         real_ms: type_now,
         call_trial: CallTrial,
+        bars_guessing: bool = False,
     ) -> None:
+        """With `bars_guessing`, too many failed UserSigs of one UserID make its next ones fail (70050)."""
         self.settings = settings
         self.clock = clock
         self.journal = journal
@@ -113,6 +116,7 @@ class App:
         self._book = book
         self._mac = usersig.mac_of(settings.key)
         self._last_check = ("", "", 0), codes.USERSIG_EMPTY
+        self._failed_checks = FailedChecks() if bars_guessing else None
         self._ticket_key = b""
         self._plan_changed_month = ""
         day = self.calendar.day(self.now_ms())
@@ -470,7 +474,12 @@ class App:
         if not is_user_id(user_id):
             return codes.BAD_ACCOUNT
         kicked_s = self._kicked_s.get(user_id, usersig.NEVER)
-        return usersig.check(self._mac, self.settings.sdkappid, user_id, signature, now_s, kicked_s=kicked_s)
+        if (failed := self._failed_checks) is not None and failed.is_barred(user_id, now_s):
+            return codes.USERSIG_TOO_MANY_FAILURES
+        code = usersig.check(self._mac, self.settings.sdkappid, user_id, signature, now_s, kicked_s=kicked_s)
+        if code and failed is not None:
+            failed.note(user_id, now_s)
+        return code
 
     def _derive_tickets(self, salt: str) -> None:
         """Tickets are derived, not stored: they hold after a restart and cost no memory. The salt is new at a reset."""

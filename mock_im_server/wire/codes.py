@@ -30,6 +30,7 @@ USERSIG_WRONG_KEY: Final = 70009
 USERSIG_OF_OTHER_USER: Final = 70013
 USERSIG_OF_OTHER_APP: Final = 70014
 SDKAPPID_UNKNOWN: Final = 70020
+USERSIG_TOO_MANY_FAILURES: Final = 70050
 USERSIG_REVOKED: Final = 70052
 """The user was kicked after this UserSig was made; a newly made one holds."""
 
@@ -91,6 +92,7 @@ TEXTS: Final = {
     USERSIG_OF_OTHER_USER: "UserSig was made for another UserID",
     USERSIG_OF_OTHER_APP: "UserSig was made for another SDKAppID",
     SDKAPPID_UNKNOWN: "SDKAppID does not exist",
+    USERSIG_TOO_MANY_FAILURES: "too many failed UserSig checks, retry in a minute",
     USERSIG_REVOKED: "UserSig is no longer valid, make a new one",
     STATISTICS_JSON: "the request is no JSON that this API knows",
     MESSAGE_JSON: "the request is no JSON that this API knows",
