@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from urllib.request import Request, urlopen
 
 import msgspec
 
-from benchmarks import servers
+from benchmarks import login_frames, pipelined_client, servers
 from benchmarks.figures import Result
 from mock_im_server import journal as log
 from mock_im_server.domain.calendar import BillingCalendar, day_of
@@ -18,6 +19,8 @@ from mock_im_server.settings import DEMO_APP
 
 ACCOUNTS = 1_000_000
 LOGINS = 10_000_000
+CONNECTIONS = 50
+IN_FLIGHT = 20
 TICK_ROWS = 500
 """What a busy server writes at once."""
 
@@ -36,6 +39,28 @@ def recovery() -> list[Result]:
     assert accounts == ACCOUNTS, f"{accounts} accounts came back"
     detail = f"{LOGINS:,} logins of {ACCOUNTS:,} users over a month, from the start of the process to its ready line"
     return [Result("server back after a kill", ready_s, "s", "≤ 10", ready_s <= 10, detail)]
+
+
+def fsync() -> list[Result]:
+    """What it costs to have each tick's rows on the disk before anybody is answered."""
+    count, rounds = 20_000, 6
+    rates: dict[str, list[float]] = {"off": [], "on": []}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        servers.mock("--data-dir", f"{folder}/off") as off,
+        servers.mock("--data-dir", f"{folder}/on", "--fsync") as on,
+    ):
+        made = login_frames.frames(0, count)
+        for _ in range(rounds):
+            for name, mock in (("off", off), ("on", on)):
+                began = time.perf_counter()
+                pipelined_client.run(mock.port, made, CONNECTIONS, IN_FLIGHT)
+                rates[name].append(count / (time.perf_counter() - began))
+    without, with_fsync = median(rates["off"]), median(rates["on"])
+    detail = f"{with_fsync:,.0f}/s against {without:,.0f}/s, {IN_FLIGHT} in flight on {CONNECTIONS} connections"
+    return [
+        Result("logins/s with --fsync against without", with_fsync / without, "×", "–", is_reached=True, detail=detail)
+    ]
 
 
 def _write_logins(folder: Path) -> None:
@@ -68,4 +93,4 @@ def _accounts(mock: servers.Measured) -> int:
         return int(msgspec.json.decode(response.read())["accounts"])
 
 
-FIGURES: dict[str, Callable[[], list[Result]]] = {"recovery": recovery}
+FIGURES: dict[str, Callable[[], list[Result]]] = {"recovery": recovery, "fsync": fsync}

@@ -89,6 +89,7 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
             new_store=made_of.new_store,
             real_ms=real_ms,
             bars_guessing=settings.rate_limits != 0,
+            syncs_journals=settings.fsync,
         )
         await apps.find_all()
         for wanted in settings.apps:

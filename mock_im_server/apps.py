@@ -53,7 +53,9 @@ class Apps(Mapping[int, App]):
         new_store: Callable[[], Store],
         real_ms: type_now,
         bars_guessing: bool = False,
+        syncs_journals: bool = False,
     ) -> None:
+        self._syncs_journals = syncs_journals
         self._bars_guessing = bars_guessing
         self._data_dir = data_dir
         self._catalogue = catalogue
@@ -244,7 +246,7 @@ class Apps(Mapping[int, App]):
             rules=self._rules,
             clock=clock,
             store=self._new_store(),
-            journal=Journal(self._folder(settings.sdkappid) / _JOURNAL),
+            journal=Journal(self._folder(settings.sdkappid) / _JOURNAL, syncs=self._syncs_journals),
             real_ms=self._real_ms,
             call_trial=self._catalogue.call_trial,
             bars_guessing=self._bars_guessing,

@@ -115,8 +115,10 @@ class Journal:
     # After a failed write the file may end in half a message. Another one behind it could never be read, so that the
     # first failure is the last write: `write` raises from then on.
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, syncs: bool = False) -> None:
+        """With `syncs`, what is written is on the disk before anybody hears of it, and outlives a loss of power."""
         self._folder = folder
+        self._syncs = syncs
         self._pending: list[Row] = []
         self._file: int | None = None
         self._bytes = 0
@@ -138,12 +140,16 @@ class Journal:
 
     def write(self) -> None:
         """Hand all appended rows to the operating system. Raises JournalLostError when it does not take them."""
-        while self._pending and not self._is_closed:
+        if self._is_closed or not self._pending:
+            return
+        while self._pending:
             if self._failure is not None:
                 raise JournalLostError(self._folder, self._failure)
             rows = self._pending[:ROWS_MAX]
             try:
                 self._write_message(_batch(rows).serialize(), first_seq=rows[0].seq)
+                if len(rows) == len(self._pending):
+                    self._sync()
             except OSError as error:
                 self._failure = error
                 raise JournalLostError(self._folder, error) from error
@@ -173,6 +179,7 @@ class Journal:
             self._folder.mkdir(parents=True, exist_ok=True)
             path = self._folder / f"{first_seq:012}.arrow"
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
+            self._sync_folder()
             self._bytes = 0
             data, self.head = chained(SCHEMA.serialize(), self.head)
         more, self.head = chained(message, self.head)
@@ -182,8 +189,22 @@ class Journal:
 
     def _end_segment(self) -> None:
         if self._file is not None:
+            self._sync()
             os.close(self._file)
             self._file = None
+
+    def _sync(self) -> None:
+        if self._syncs and self._file is not None:
+            os.fdatasync(self._file)
+
+    def _sync_folder(self) -> None:
+        """A new file is lost with the power unless its name is on the disk too."""
+        if self._syncs:
+            folder = os.open(self._folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
 
 def segments(folder: Path) -> list[Path]:

@@ -63,6 +63,8 @@ class Settings:
     """Seed of the jitter of simulated round trips; None: answers leave at once."""
     webhooks: tuple[tuple[int, str], ...] = ()
     """SDKAppIDs and the URLs of their backends."""
+    fsync: bool = False
+    """Whether journals are on the disk, and not only with the operating system, before anybody is answered."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
@@ -97,6 +99,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         latency_table=options.latency_table,
         round_trips=options.round_trips,
         webhooks=tuple(options.webhook or ()),
+        fsync=options.fsync,
     )
 
 
@@ -173,6 +176,12 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="keep journals here and go on from them after a restart (default: a folder that goes with the server)",
+    )
+    add(
+        "--fsync",
+        action="store_true",
+        help="answer only when the journal is on the disk: nothing acknowledged is lost with the power either "
+        "(default: nothing is lost with the process)",
     )
     add(
         "--rate-limits",

@@ -118,6 +118,36 @@ def test_segments_go_on_with_rows_and_chain(tmp_path: Path, monkeypatch: pytest.
     assert contents.head == journal.head
 
 
+@pytest.mark.parametrize(("syncs", "asked"), [(True, ["folder", "file"] * 2), (False, [])])
+def test_a_journal_that_syncs_has_every_write_on_the_disk_before_it_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, syncs: bool, asked: list[str]
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda _folder: synced.append("folder"))
+    monkeypatch.setattr(os, "fdatasync", lambda _file: synced.append("file"))
+    monkeypatch.setattr(log, "SEGMENT_BYTES_MAX", 1)
+    journal = Journal(tmp_path, syncs=syncs)
+    journal.append(a_row(1))
+    journal.write()
+    assert synced == asked[:2]
+
+    journal.append(a_row(2))
+    journal.write()
+    # The segment that has ended is synced once more before it is closed.
+    assert synced == [*asked[:2], *asked[1:2], *asked[2:]]
+
+
+def test_a_disk_that_does_not_sync_ends_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_file: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", fails)
+    journal = Journal(tmp_path, syncs=True)
+    journal.append(a_row(1))
+    with pytest.raises(JournalLostError):
+        journal.write()
+
+
 def test_a_journal_goes_on_behind_what_was_read(tmp_path: Path) -> None:
     written(tmp_path, [4])
     contents = read(tmp_path)
