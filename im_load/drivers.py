@@ -13,12 +13,14 @@ import numpy as np
 from im_load import chance, population
 from im_load.gateway import Gateway
 from im_load.ledger import PhaseColumns, type_row, type_unplanned_row
-from im_load.plans.arrivals import CONTROL, GATEWAY, REST, Arrivals, Phase
+from im_load.plans.arrivals import CONTROL, GATEWAY, LOGIN, REST, Arrivals, Phase
 from im_load.requests import ControlCalls, Frames, RestCalls
 from im_load.rest import Lanes
 from im_load.roaming import Roaming
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from im_load.worker import Assignment, Worker
 
 BURST_MAX: Final = 100
@@ -48,6 +50,8 @@ class Share:
     """Numbers of the worker's `Routes`: where each goes; none where users ask dispatch for themselves."""
     homes: list[int]
     """Places of the plan's world."""
+    keeps: list[bool]
+    """Whether the session that begins with it is used later."""
     steps: list[int]
     """For each step of the clock, how many arrivals lie before its end; at −1 none, as the phase has not begun."""
     day: int
@@ -98,9 +102,7 @@ class Driver:
         control = ControlCalls(plan, assignment.sdkappid, assignment.control_prefix)
         headers = {"Authorization": f"Bearer {assignment.control_token}"}
         self._doors: dict[int, Door] = {
-            GATEWAY: Roaming(self, assignment, self._frames)
-            if plan.roams
-            else Gateway(self, assignment, self._frames, keeps_sessions=plan.keeps_sessions),
+            GATEWAY: Roaming(self, assignment, self._frames) if plan.roams else Gateway(self, assignment, self._frames),
             REST: Lanes(self, "REST", assignment.rest_address, self._calls),
             CONTROL: Lanes(self, "CONTROL", assignment.control_address, control, headers),
         }
@@ -122,6 +124,7 @@ class Driver:
             platforms=numbers[columns.platforms[places]].tolist(),
             routes=self.worker.routes_of(arrivals, columns, places),
             homes=columns.homes[places].tolist(),
+            keeps=self._keeps(arrivals)[places].tolist(),
             day=phase.day,
             steps=_steps(arrivals.times_ms[places], phase.steps_ms()),
             is_at_once=phase.is_at_once,
@@ -133,6 +136,14 @@ class Driver:
         self._in_use = [self._doors[door] for door in sorted(set(self.share.doors), reverse=True)]
         for door in self._in_use:
             door.open(self.share)
+
+    def _keeps(self, arrivals: Arrivals) -> "NDArray[np.bool_]":
+        plan = self.worker.plan
+        kinds = [
+            kind for kind, name in enumerate(arrivals.kind_names) if plan.keeps_sessions or name == plan.resumed_kind
+        ]
+        keeps: NDArray[np.bool_] = (arrivals.verbs == LOGIN) & np.isin(arrivals.kinds, kinds)
+        return keeps
 
     def play(self, zero_us: int) -> None:
         """Send every arrival of the phase no earlier than planned, then wait for all answers."""

@@ -12,7 +12,7 @@ import gevent
 from gevent.event import Event
 from gevent.pool import Pool
 
-from im_load.plans.arrivals import GATEWAY, LOGIN
+from im_load.plans.arrivals import GATEWAY, LOGIN, RESUME
 from im_load.requests import REFUSED_NAMES, SAMPLE_NAMES, Frames, decode_answer, session_of
 from im_load.trunk import Trunk, TrunkBrokenError
 
@@ -45,13 +45,13 @@ class Burst:
 class Gateway:
     """A driver's trunks."""
 
-    def __init__(self, driver: "Driver", assignment: "Assignment", frames: Frames, *, keeps_sessions: bool) -> None:
+    def __init__(self, driver: "Driver", assignment: "Assignment", frames: Frames) -> None:
         self._driver = driver
         self._gateway_url = assignment.gateway_url
         self._sdkappid = assignment.sdkappid
         self._is_per_user = assignment.connections == "per-user"
         self._frames = frames
-        self._sessions: dict[int, str] | None = {} if keeps_sessions else None
+        self._sessions: dict[int, str] = {}
         self._trunks: dict[str, Trunk] = {}
         self._alone: set[Trunk] = set()
         """Trunks of `per-user` whose one login is in flight."""
@@ -153,6 +153,7 @@ class Gateway:
     def _on_answers(self, trunk: Trunk, messages: list[bytes]) -> None:
         """Book what was read at once; the time is taken once, when it was read."""
         driver, share, sessions = self._driver, self._driver.share, self._sessions
+        keeps = share.keeps
         worker = driver.worker
         answered_us, after_ms = worker.now_us(), worker.ceiling_ms
         sample, planned_us, verbs, places = worker.sample, driver.planned_us, share.verbs, share.places
@@ -187,7 +188,7 @@ class Gateway:
                 continue
             admitted += 1
             sample("WS", SAMPLE_NAMES[verb], (answered_us - sent_us) / 1_000, len(data), None)
-            if sessions is not None and verb == LOGIN:
+            if keeps[at]:
                 sessions[share.users[at]] = session_of(data)
         self._in_flight -= len(rows)
         driver.book(rows, answered=len(rows), admitted=admitted)
@@ -251,6 +252,7 @@ class Gateway:
         verb, user = share.verbs[at], share.users[at]
         if verb == LOGIN:
             return self._frames.login(user, share.devices[at], share.platforms[at], share.sigs[at], seq)
-        assert self._sessions is not None, "a plan with groups over the gateway keeps its users' sessions"
         session = self._sessions.get(user, _NO_SESSION)
+        if verb == RESUME:
+            return self._frames.take_up(session, share.platforms[at], seq)
         return self._frames.of_group(verb, user, share.groups[at], share.platforms[at], session, seq)

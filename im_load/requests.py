@@ -76,10 +76,13 @@ class Frames:
     def resume(self, device: int, platform: int, ticket: bytes, seq: int) -> bytes:
         """Take a session up again; `ticket` is what `ticket_of` made of the login's answer."""
         a2, tiny_id = ticket.decode().split()
+        return self.take_up(f'"status_instid":{device},"a2":"{a2}","tinyid":"{tiny_id}"', platform, seq)
+
+    def take_up(self, session: str, platform: int, seq: int) -> bytes:
+        """The same with what `session_of` made of the login's answer."""
         return (
             f'{{"head":{{"ver":"v4","platform":{platform},"sdkappid":{self._sdkappid},"contenttype":"json",'
-            f'"status_instid":{device},"servcmd":"{LOGIN_COMMAND}","seq":{seq},'
-            f'"a2":"{a2}","tinyid":"{tiny_id}"}},"body":{{"State":"Online"}}}}'
+            f'{session},"servcmd":"{LOGIN_COMMAND}","seq":{seq}}},"body":{{"State":"Online"}}}}'
         ).encode()
 
     def of_group(self, verb: int, user: int, group: int, platform: int, session: str, seq: int) -> bytes:  # noqa: PLR0913, PLR0917 -- called a million times: positions are cheaper

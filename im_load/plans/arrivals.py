@@ -23,14 +23,15 @@ VERBS: Final = (
     "open_call_trial",
     "start_call",
     "end_call",
+    "resume",
 )
 """As the ledger names them (`docs/run-files.md`)."""
-LOGIN, IMPORT, DELETE, CREATE, DESTROY, JOIN, QUIT, OPEN_CALL_TRIAL, START_CALL, END_CALL = range(len(VERBS))
+LOGIN, IMPORT, DELETE, CREATE, DESTROY, JOIN, QUIT, OPEN_CALL_TRIAL, START_CALL, END_CALL, RESUME = range(len(VERBS))
 
 GATEWAY: Final = 0
 REST: Final = 1
 CONTROL: Final = 2
-DOORS: Final = (GATEWAY, REST, REST, GATEWAY, GATEWAY, GATEWAY, GATEWAY, CONTROL, CONTROL, CONTROL)
+DOORS: Final = (GATEWAY, REST, REST, GATEWAY, GATEWAY, GATEWAY, GATEWAY, CONTROL, CONTROL, CONTROL, GATEWAY)
 """Where each verb goes, unless a plan says otherwise: groups may go over REST as well."""
 GROUP_VERBS: Final = (CREATE, DESTROY, JOIN, QUIT)
 

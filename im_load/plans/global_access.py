@@ -34,6 +34,7 @@ class GlobalAccessPlan(MonthPlan):
     """A month of users who roam."""
 
     roams = True
+    holds_over_midnight = False
 
     def __init__(self, options: GlobalAccessOptions) -> None:
         # As they come out of a message they are plain lists.

@@ -17,6 +17,7 @@ from im_load.plans.arrivals import (
     HOUR_MS,
     LOGIN,
     NOBODY,
+    RESUME,
     SECOND_MS,
     Arrivals,
     Expected,
@@ -33,13 +34,15 @@ KINDS: Final = (
     "before_midnight",
     "after_midnight",
     "bad_usersig",
+    "held_over",
 )
-FIRST, AGAIN, SECOND_DEVICE, BEFORE_MIDNIGHT, AFTER_MIDNIGHT, BAD_USERSIG = range(len(KINDS))
+FIRST, AGAIN, SECOND_DEVICE, BEFORE_MIDNIGHT, AFTER_MIDNIGHT, BAD_USERSIG, HELD_OVER = range(len(KINDS))
 
 AGAIN_PERMILLE: Final = 80
 SECOND_DEVICE_PERMILLE: Final = 40
 LATE_PERMILLE: Final = 10
-"""Users whose first login falls into the day's last second; those active on the next day too log in at its first."""
+"""Users whose first login falls into the day's last second. Those active on the next day too log in at its first; the
+others take their session up again then, which counts for nothing."""
 REFUSED_PERMILLE: Final = 5
 REGULARS: Final = 3
 """An ordinary day's users come from a circle of this many times their number, so that most return."""
@@ -69,6 +72,9 @@ class MonthPlan(Plan):
 
     asks_for = "logins"
     watched = ("dau", "DAU")
+    resumed_kind = KINDS[BEFORE_MIDNIGHT]
+    holds_over_midnight = True
+    """Whether sessions outlive the end of a day."""
 
     def __init__(self, options: MonthOptions) -> None:
         self._seed = options.seed
@@ -99,11 +105,13 @@ class MonthPlan(Plan):
 
     def summary(self) -> str:
         arrivals = sum(phase.size for phase in self.phases)
+        resumes = sum(len(self._held_over(day)[0]) for day in range(len(self._daily_dau)))
         days = len(month_dates(self.options.month))
-        return f"{days} days of {self.options.month}, {arrivals:,} logins, peak DAU {self.population_size:,}"
+        requests = f"{arrivals - resumes:,} logins, {resumes:,} resumes"
+        return f"{days} days of {self.options.month}, {requests}, peak DAU {self.population_size:,}"
 
     def _day(self, index: int) -> Arrivals:
-        parts = [self._logins(index), self._refused(index)]
+        parts = [self._logins(index), self._refused(index), self._held_over(index)]
         users, kinds, times, sigs = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         # By time, then user and kind: the order does not depend on how the parts were made.
         order = np.lexsort((kinds, users, times))
@@ -113,7 +121,7 @@ class MonthPlan(Plan):
             kinds=kinds,
             times_ms=times[order],
             sigs=sigs[order],
-            verbs=np.broadcast_to(np.int8(LOGIN), len(users)),
+            verbs=np.where(kinds == HELD_OVER, RESUME, LOGIN).astype(np.int8),
             groups=np.broadcast_to(np.int64(NOBODY), len(users)),
             players=users,
             devices=np.where(kinds == SECOND_DEVICE, 2, 1).astype(np.int8),
@@ -160,6 +168,15 @@ class MonthPlan(Plan):
             self._ordinary_times(index, users),
             sigs.astype(np.int8),
         )
+
+    def _held_over(self, index: int) -> tuple[NDArray[Any], ...]:
+        """Sessions of the last second of yesterday, taken up again by users who do not log in today."""
+        # Where a cap may have refused the login, there may be no session.
+        is_possible = index > 0 and self.holds_over_midnight and self._dau_max is None
+        yesterday = self._active(index - 1) if is_possible else np.zeros(0, dtype=np.int64)
+        users = np.setdiff1d(yesterday[self._is_late(index - 1, yesterday)], self._active(index), assume_unique=True)
+        times = (self._numbers(_MIDNIGHT, index, users) % np.uint64(SECOND_MS)).astype(np.int32)
+        return users, np.full(len(users), HELD_OVER, dtype=np.int8), times, np.zeros(len(users), dtype=np.int8)
 
     def _active(self, index: int) -> NDArray[np.int64]:
         return self._pool(index)[1]

@@ -38,6 +38,8 @@ class Plan:
 
     keeps_sessions = False
     """Whether users log in to do something afterwards: then a driver keeps what the login's answer hands out."""
+    resumed_kind: str | None = None
+    """The kind of logins whose sessions are taken up again later: a driver keeps their tickets."""
     asks_for = "requests"
     """What its arrivals are called where they are counted."""
     watched: tuple[str, str] | None = None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from im_load.plans import month
-from im_load.plans.arrivals import DAY_MS, GOOD_SIG, SECOND_MS, STEPS_MS, Arrivals
+from im_load.plans.arrivals import DAY_MS, GOOD_SIG, LOGIN, RESUME, SECOND_MS, STEPS_MS, Arrivals
 from im_load.plans.month import MonthOptions, MonthPlan
 
 DAU = (0, 900, 1_100, 5_000, 1_000, 800, 1_200)
@@ -20,7 +20,7 @@ def rows(day: Arrivals) -> list[tuple[int, ...]]:
 
 
 def admitted(day: Arrivals) -> np.ndarray:
-    return day.users[day.sigs == GOOD_SIG]
+    return day.users[(day.sigs == GOOD_SIG) & (day.verbs == LOGIN)]
 
 
 @pytest.mark.parametrize("index", range(len(DAU)))
@@ -35,6 +35,22 @@ def test_another_seed_gives_another_plan() -> None:
 @pytest.mark.parametrize("index", range(len(DAU)))
 def test_exactly_the_planned_users_are_admitted(index: int) -> None:
     assert len(np.unique(admitted(a_plan().day(index)))) == DAU[index]
+
+
+@pytest.mark.parametrize("index", range(1, len(DAU)))
+def test_who_resumes_after_midnight_logged_in_just_before_and_not_on_the_day(index: int) -> None:
+    yesterday, today = a_plan().day(index - 1), a_plan().day(index)
+    resumes = today.kinds == month.HELD_OVER
+    late = yesterday.users[yesterday.kinds == month.BEFORE_MIDNIGHT]
+
+    assert set(today.users[resumes].tolist()) == set(late.tolist()) - set(admitted(today).tolist())
+    assert (today.verbs == RESUME).tolist() == resumes.tolist()
+    assert (today.times_ms[resumes] < SECOND_MS).all()
+
+
+def test_nobody_resumes_where_the_login_before_may_have_been_refused() -> None:
+    plan = a_plan(app_plan="trial")
+    assert not any((plan.day(index).verbs == RESUME).any() for index in range(len(DAU)))
 
 
 @pytest.mark.parametrize("drivers", [1, 2, 3, 8])
