@@ -7,6 +7,8 @@ from typing import Final
 import duckdb
 
 from analysis import (
+    access,
+    access_journal,
     bounds,
     call_trials,
     cap_table,
@@ -18,6 +20,7 @@ from analysis import (
     volumes,
     witnesses,
 )
+from analysis.access import AccessAudit
 from analysis.bills import Bill
 from analysis.bounds import Bounds
 from analysis.cap_table import Cap
@@ -35,6 +38,7 @@ from analysis.witnesses import Counts, Summary
 DIFFERENCES: Final = "comparison"
 COMPLETENESS: Final = "completeness"
 CAPS: Final = "caps"
+ACCESS: Final = "access"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class Audit:
     """Of the quotas that the ledger alone had to judge."""
     matches: Matches | None = None
     """The ledger's rows beside the journal's."""
+    access: AccessAudit | None = None
+    """Of a run about access points."""
 
     @property
     def caps(self) -> list[Cap]:
@@ -97,6 +103,8 @@ def audit(run: Run, progress: Callable[[str], None] = lambda _step: None) -> Aud
         progress("comparing row by row")
         matches, compared = _row_by_row(run, run.journal)
         checks += compared
+    reached, checked = _access(run, matches, progress)
+    checks += checked
     progress("replaying the caps")
     tallies, bounded, capped = _caps(run)
     return Audit(
@@ -110,6 +118,7 @@ def audit(run: Run, progress: Callable[[str], None] = lambda _step: None) -> Aud
         tallies=tallies,
         bounds=bounded,
         matches=matches,
+        access=reached,
     )
 
 
@@ -156,6 +165,25 @@ def _row_by_row(run: Run, journal: Journal) -> tuple[Matches, list[Check]]:
         "a user counts once a day": matching.counted_days(journal, run.offset_ms),
     }
     return matches, [Check(name, DIFFERENCES, tuple(findings)) for name, findings in found.items()]
+
+
+def _access(
+    run: Run, matches: Matches | None, progress: Callable[[str], None]
+) -> tuple[AccessAudit | None, list[Check]]:
+    """Route every login again, where the run says how its app was routed."""
+    lacking = completeness.of_access(run)
+    checks = [Check("what became of access points is known", COMPLETENESS, tuple(lacking))] if lacking else []
+    if run.access is None:
+        return None, checks
+    progress("routing every login again")
+    reached = access.audit(run, run.access)
+    checks.append(Check("every login came in where it belongs", ACCESS, reached.findings))
+    if run.journal and matches:
+        witnessed = access_journal.findings(
+            run.ledger, run.journal, run.access, reached.points, reached.visits, matches
+        )
+        checks.append(Check("the journal saw nobody elsewhere, nor at a lost access point", ACCESS, tuple(witnessed)))
+    return reached, checks
 
 
 def _caps(run: Run) -> tuple[tuple[Tally, ...], tuple[Bounds, ...], list[Check]]:

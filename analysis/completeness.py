@@ -163,6 +163,14 @@ def of_statement(run: Run) -> list[Finding]:
     return findings
 
 
+def of_access(run: Run) -> list[Finding]:
+    """Check that a run about access points says what became of them."""
+    findings = [finding for finding in run.findings if finding.code.startswith("access")]
+    if run.plan and run.plan.trouble is not None and run.access is None and not findings:
+        return [invalid("access_missing", "the plan is about access points and there is no access.json")]
+    return findings
+
+
 def _worker(run: Run, worker: Worker) -> list[Finding]:
     path = run.folder / worker.file
     if not path.is_file():

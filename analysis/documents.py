@@ -1,7 +1,7 @@
 """The JSON files of a run as values: plan, manifest, statement; `docs/run-files.md` explains the fields."""
 
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -73,6 +73,8 @@ class Plan(_Document, frozen=True):
     peak_groups: tuple[int, int] | None = None
     call_seconds: dict[str, int] | None = None
     quotas: list[PlannedQuota] = []
+    trouble: list[dict[str, Any]] | None = None
+    """What was to become of access points; None in a run that is not about them."""
 
     def __post_init__(self) -> None:
         """Raise ValueError when a month or day is none."""
@@ -178,6 +180,42 @@ class Statement(_Document, frozen=True):
         """Raise ValueError when a day is none."""
         for stated in self.daily_dau:
             billing_days.day_number(stated.day)
+
+
+class StatedPoint(_Document, frozen=True):
+    """An access point as the server describes it."""
+
+    code: str
+    name: str
+    latitude: Annotated[float, msgspec.Meta(ge=-90, le=90)]
+    longitude: Annotated[float, msgspec.Meta(ge=-180, le=180)]
+
+
+class AccessChange(_Document, frozen=True):
+    """What became of an access point by a call of the harness, and between which instants."""
+
+    version: int
+    code: str
+    state: Literal["up", "draining", "down"]
+    capacity: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    app_ms: int
+    before_us: int
+    after_us: int
+
+
+class Access(_Document, frozen=True):
+    """How the app was routed, and what became of access points."""
+
+    format: int
+    policy: Literal["great_circle", "latency_table", "client_probe"]
+    start_version: int
+    points: list[StatedPoint]
+    pin: list[str] = []
+    changes: list[AccessChange] = []
+    probes: dict[str, dict[str, float | None]] = {}
+    """Round trips that clients at a place have told dispatch."""
+    latency_table: dict[str, dict[str, float]] | None = None
+    """Round trips by place and point that the server was given in place of the model; None where nobody said."""
 
 
 def read(path: Path, kind: type[Document]) -> Document:

@@ -1,7 +1,8 @@
-"""What a run is about, in a line or two: caps that were raced for, and what the month costs."""
+"""What a run is about, in some lines: caps that were raced for, access points, and what the month costs."""
 
 from collections.abc import Iterator
 
+from analysis import access_words
 from analysis.audit import Audit
 from analysis.billing_days import iso
 from analysis.bills import TIMES, Bill, Line, money, price
@@ -13,10 +14,11 @@ def headline(audit: Audit) -> str:
 
 
 def headlines(audit: Audit) -> list[str]:
-    """Say how the caps held, one line a quota at which the run raced; last, what the month costs."""
+    """Say how the caps held, one line a quota at which the run raced, where users came in, and what the month costs."""
     # Without a statement nobody has billed anything yet.
     foretold = "predicted: " if audit.bill and audit.run.statement is None else ""
-    return [*(cap.line for cap in audit.caps if cap.is_raced), foretold + _costs(audit)]
+    reached = access_words.headlines(audit.access) if audit.access else ()
+    return [*(cap.line for cap in audit.caps if cap.is_raced), *reached, foretold + _costs(audit)]
 
 
 def _costs(audit: Audit) -> str:

@@ -45,6 +45,8 @@ CALL_REFUSED: Final = JOURNAL_KINDS.index("call_refused")
 CALL_ENDED: Final = JOURNAL_KINDS.index("call_ended")
 CALL_CHANGED: Final = JOURNAL_KINDS.index("call_changed")
 FAULT_MET: Final = JOURNAL_KINDS.index("fault_met")
+ACCESS_CHANGED: Final = JOURNAL_KINDS.index("access_changed")
+ROUTING_CHANGED: Final = JOURNAL_KINDS.index("routing_changed")
 APP_OPENED: Final = JOURNAL_KINDS.index("app_opened")
 
 VERBS: Final[Mapping[int, tuple[str, ...]]] = {

@@ -20,7 +20,7 @@ REPEATED_KINDS: Final = (RECONNECT, "repeat")
 
 _OUTCOME: Final = ("sent_us", "answered_us", "app_before_ms", "app_after_ms", "code")
 _NOTHING: Final = -1
-_NAMES: Final = ("verb", "kind", "platform", "country", "access_point")
+_NAMES: Final = ("verb", "kind", "platform", "country", "city", "access_point")
 
 
 @dataclass(frozen=True, slots=True)

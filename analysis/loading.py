@@ -9,7 +9,7 @@ import msgspec
 from analysis import documents, journals, ledgers, run_files
 from analysis.billing_days import month_days, start_ms
 from analysis.bills import Bill, Usage, bill
-from analysis.documents import Document, DocumentError, Manifest, Plan, Readings, Statement
+from analysis.documents import Access, Document, DocumentError, Manifest, Plan, Readings, Statement
 from analysis.findings import Finding, error, invalid, listed
 from analysis.journals import APP_OPENED, PLAN_CHANGED, Journal
 from analysis.ledgers import Ledger
@@ -60,6 +60,8 @@ class Run:
     journal: Journal | None
     terms: Terms | None
     findings: tuple[Finding, ...]
+    access: Access | None = None
+    """Of a scenario about access points only."""
 
     @property
     def offset_ms(self) -> int:
@@ -76,6 +78,7 @@ def load(folder: Path) -> Run:
     statement = None
     if (folder / run_files.STATEMENT).exists():
         statement = _document(folder / run_files.STATEMENT, Statement, findings)
+    access = _document(folder / run_files.ACCESS, Access, findings) if (folder / run_files.ACCESS).exists() else None
     has_journal = (folder / run_files.JOURNAL_FOLDER).is_dir()
     journal = journals.read(folder) if has_journal else None
     ledger = ledgers.read(folder)
@@ -92,6 +95,7 @@ def load(folder: Path) -> Run:
         journal=journal,
         terms=terms,
         findings=(*findings, *ledger.findings, *(journal.findings if journal else ())),
+        access=access,
     )
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis import latencies
+from analysis.access import AccessAudit
 from analysis.billing_days import iso
 from analysis.bills import Line
 from analysis.cap_table import Cap
@@ -16,7 +17,9 @@ from analysis.completeness import PeakInterval
 from analysis.headroom import Headroom
 from analysis.latencies import Floats, Latencies, quantile
 from analysis.loading import Run
+from analysis.outages import Outage
 from analysis.quotas import QUOTAS
+from analysis.regrets import Regret
 from analysis.samples import Requests, Samples
 from analysis.selections import EVERYTHING, Selection
 
@@ -157,6 +160,30 @@ def _of_plan(run: Run) -> pa.Table:
     return run.ledger.table.filter(pc.less(run.ledger.table["row"], run.plan.arrivals))
 
 
+def _of_access(meaning: str, value: Callable[[AccessAudit], Value | None]) -> Metric:
+    """None for a run that is not about access points."""
+
+    def of(samples: Samples) -> Value | None:
+        access = samples.audit.access if samples.audit else None
+        return value(access) if access else None
+
+    return _of_audit(meaning, of)
+
+
+def _of_outages(meaning: str, value: Callable[[Outage], Value | None]) -> Metric:
+    """The most of any outage that met somebody; None where one of them has no value."""
+
+    def of(access: AccessAudit) -> Value | None:
+        found = [value(outage) for outage in access.outages if outage.sessions]
+        return max((one for one in found if one is not None), default=None) if None not in found else None
+
+    return _of_access(meaning, of)
+
+
+def _played(pick: Callable[[Regret], float]) -> Callable[[AccessAudit], float | None]:
+    return lambda access: next((pick(regret) for regret in access.regrets if regret.is_played), None)
+
+
 def _bound(pick: Callable[[PeakInterval], int]) -> Callable[[Samples], int | None]:
     return lambda samples: pick(samples.interval) if samples.interval else None
 
@@ -238,6 +265,37 @@ METRICS: Final[Mapping[str, Metric]] = {
         f"caps.{quota.name}_filled": _of_audit(f"most {quota.words} by the plan's cap", _filled(quota.name))
         for quota in QUOTAS.values()
     },
+    "routing.wrong_point": _of_access(
+        "logins and resumes at another access point than the one that was due", lambda access: access.wrong
+    ),
+    "routing.judged": _of_access("logins and resumes that were routed again", lambda access: access.routed),
+    "routing.stale": _of_access(
+        "logins and resumes that a newer answer would have sent elsewhere", lambda access: access.stale
+    ),
+    "routing.spilled_ratio": _of_access(
+        "users who came in elsewhere than at their first choice, at least once, by users",
+        lambda access: access.spilled_users / access.users if access.users else None,
+    ),
+    "routing.regret_mean_ms": _of_access(
+        "mean round trip beyond the fastest one to be had", _played(lambda regret: regret.mean_ms)
+    ),
+    "routing.regret_p99_ms": _of_access(
+        "99th percentile of the round trip beyond the fastest one to be had", _played(lambda regret: regret.p99_ms)
+    ),
+    "routing.regret_users_ratio": _of_access(
+        "users with a round trip beyond the fastest one to be had, by users",
+        _played(lambda regret: regret.users_ratio),
+    ),
+    "routing.recovery_s": _of_outages(
+        "longest time until 99 % of the sessions at a lost access point were online elsewhere",
+        lambda outage: outage.recovery_s,
+    ),
+    "routing.storm_per_second": _of_outages(
+        "most reconnects within a second of an outage", lambda outage: outage.storm_per_second
+    ),
+    "routing.resumes_refused": _of_access(
+        "resumes that were refused", lambda access: int((access.visits.is_resume & (access.visits.code > 0)).sum())
+    ),
     "ledger.rows": _growing("requests in the ledgers", lambda samples: samples.run.ledger.table.num_rows),
     "ledger.rows_missing": _of_audit("planned requests without a row", _rows_missing),
     "ledger.unknown_outcomes": _growing("requests without an answer", lambda samples: len(samples.run.ledger.open)),

@@ -109,7 +109,7 @@ def _unproven(audit: Audit) -> list[str]:
         bounded = [cap.quota.words for cap in audit.caps if not cap.is_proven]
         if bounded:
             texts.append(f"that the caps held ({', '.join(bounded)}): a ledger can disprove it and cannot prove it")
-    return texts
+    return [*texts, *(audit.access.unproven if audit.access else ())]
 
 
 def _room(room: Headroom, currency: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
-from analysis import outlook, run_files
+from analysis import access_words, outlook, run_files
 from analysis.audit import Audit
 from analysis.billing_days import iso
 from analysis.bills import ABSENT, money
@@ -93,6 +93,7 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "peak_groups": audit.counts.peak_groups if terms else None,
         "lines": [asdict(line) for line in bill.lines] if bill else [],
         "caps": [_cap(cap) for cap in audit.caps],
+        "access": access_words.document(audit),
         "witnesses": {name: asdict(stated) if (stated := audit.summaries[name]) else None for name in WITNESSES},
         "findings": [asdict(finding) for finding in verdict.findings],
         "gates": [

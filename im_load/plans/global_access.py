@@ -52,7 +52,7 @@ class GlobalAccessPlan(MonthPlan):
     def totals(self) -> dict[str, Any]:
         return {
             **super().totals(),
-            **({"trouble": [change._asdict() for change in self.trouble]} if self.trouble else {}),
+            "trouble": [change._asdict() for change in self.trouble],
         }
 
     def _phases(self, day: int, outcome: Expected | None) -> Sequence[Phase]:

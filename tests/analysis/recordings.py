@@ -24,6 +24,8 @@ class Recording:
     statement: dict[str, Any] | None
     manifest: dict[str, Any] = field(default_factory=dict)
     batch_rows: int = 65_536
+    reconnects: list[int] = field(default_factory=list)
+    """By worker, the rows that are not of the plan."""
 
     def written(self, folder: Path, name: str = "a_run") -> Path:
         """Write the run with a manifest and a hash chain that fit what is written."""
@@ -73,6 +75,7 @@ class Recording:
             "rows": table.num_rows,
             "issued": table.num_rows,
             "answered": answered,
+            **({"reconnects": self.reconnects[index]} if self.reconnects else {}),
             **digest_of(path),
         }
 

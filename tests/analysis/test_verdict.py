@@ -35,6 +35,7 @@ def test_verdict_json_has_the_documented_keys(tmp_path: Path) -> None:
         "charged_on": "2026-11-03",
         "peak_groups": 0,
         "caps": [],
+        "access": None,
         "lines": a_statement("2026-10", {"2026-10-16": 20_001})["lines"],
         "witnesses": dict.fromkeys(("plan", "ledger", "journal", "statement"), witness),
         "findings": [],

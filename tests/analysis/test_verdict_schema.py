@@ -12,6 +12,7 @@ import pytest
 from analysis import run_files, verdict
 from tests.analysis.judging import judged
 from tests.analysis.plays import a_race
+from tests.analysis.roamers import Roamers
 from tests.analysis.runs import a_recording, a_run, a_statement
 
 SCHEMA = json.loads(Path("docs/verdict.schema.json").read_text())
@@ -35,6 +36,10 @@ def _verdicts(folder: Path) -> Iterator[dict[str, Any]]:
     failed.statement = a_statement("2026-10", {})
     yield verdict.as_json(judged(failed.written(folder, "failed")))
     yield verdict.as_json(judged(a_race().recording().written(folder, "race")))
+    storm = Roamers()
+    storm.outage()
+    storm.ledger[0]["access_point"] = "za"
+    yield verdict.as_json(judged(storm.written(folder, "storm")))
     nothing = a_run(folder / "nothing")
     for name in (run_files.PLAN, run_files.STATEMENT, run_files.MANIFEST):
         (nothing / name).unlink()
@@ -54,7 +59,9 @@ def test_the_schema_is_one() -> None:
 
 
 def test_verdicts_of_all_sorts_keep_to_it(verdicts: list[dict[str, Any]]) -> None:
-    assert [found["outcome"] for found in verdicts] == ["passed", "passed", "failed", "passed", "invalid", "passed"]
+    assert [found["outcome"] for found in verdicts] == [
+        "passed", "passed", "failed", "passed", "failed", "invalid", "passed",
+    ]  # fmt: skip
     for found in verdicts:
         CHECK.validate(found)
 
