@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis import access_journal, outages, places, regrets, spread, visits
 from analysis.documents import Access
-from analysis.findings import Finding, error, listed, rows, warning
+from analysis.findings import EXAMPLES_MAX, Finding, error, listed, rows, warning
 from analysis.loading import Run
 from analysis.outages import Online, Outage
 from analysis.places import AccessPoints, Places, access_points
@@ -193,10 +193,10 @@ class _Judge:
     def findings(self, is_wrong: Bools, belongs: Ints) -> list[Finding]:
         found = []
         if is_wrong.any():
-            cases = [_case(wrong) for wrong in self.listed(is_wrong, belongs)]
+            first = "; ".join(_case(wrong) for wrong in self.listed(is_wrong, belongs)[:EXAMPLES_MAX])
             text = (
                 f"{rows(int(is_wrong.sum()))} of the ledger came in at another access point than by "
-                f"{_words(self._access.policy)} at their version of the routing table: {listed(cases)}"
+                f"{POLICY_WORDS[self._access.policy]} at their version of the routing table, the first are {first}"
             )
             found.append(error("wrong_access_point", text))
         come = self._come
@@ -244,10 +244,6 @@ def _case(wrong: WrongLogin) -> str:
     place = f"{wrong.country}/{wrong.city}" if wrong.city else wrong.country
     belongs = wrong.belongs_to or "nowhere"
     return f"row {wrong.row:,} from {place} at version {wrong.routing_version} at {wrong.access_point}, not {belongs}"
-
-
-def _words(policy: str) -> str:
-    return POLICY_WORDS[policy]
 
 
 POLICY_WORDS: Final[Mapping[str, str]] = {

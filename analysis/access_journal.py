@@ -1,6 +1,6 @@
 """The journal as second witness of access points: who came in where, and whether the point was there at all."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -28,7 +28,7 @@ def findings(  # noqa: PLR0913, PLR0917 -- two witnesses, and what joins them
         *_points_differ(ledger, instances, point, come),
         *_changes_differ(journal, access),
         *_out_of_order(journal, access, matches),
-        *_at_lost_points(journal, points, at, point),
+        *_at_lost_points(journal, points, at, point, come, matches),
     ]
 
 
@@ -121,29 +121,40 @@ def _change(note: Mapping[str, Any]) -> tuple[int, str, str, float]:
     return int(note.get("version", 0)), str(note.get("code")), str(note.get("state")), float(note.get("capacity", 1.0))
 
 
-def _at_lost_points(journal: Journal, points: AccessPoints, connected_at: Ints, point: Ints) -> list[Finding]:
-    """Check by the journal's order that nobody was let in at a point that was down, or came new to a draining one."""
+def _at_lost_points(  # noqa: PLR0913, PLR0917 -- what both witnesses know of it
+    journal: Journal, points: AccessPoints, connected_at: Ints, point: Ints, come: Visits, matches: Matches
+) -> list[Finding]:
+    """Check by the journal's order that nobody was let in at a point that was down, or came new to a draining one.
+
+    What was under way when the point was cut may still be written down, as long as nobody has read an answer to it.
+    """
     changed_at, _ = journal.strings("text", ACCESS_CHANGED)
     notes = [_change(note) for note in journal.documents(ACCESS_CHANGED)]
-    if len(notes) != len(changed_at) or not notes:
+    if len(notes) != len(changed_at):
         return []
-    numbers = journal.frame["connection"].to_numpy()
+    numbers, kind = journal.frame["connection"].to_numpy(), journal.frame["kind"].to_numpy()
     point_of = np.full(int(numbers.max(initial=0)) + 1, UNKNOWN, np.int64)
     point_of[numbers[connected_at]] = point
-    kind = journal.frame["kind"].to_numpy()
-    sessions_at = np.flatnonzero((kind == LOGGED_IN) | (kind == RESUMED))
-    session_point = point_of[numbers[sessions_at]]
-    let_in = came = 0
+    admitted_at = np.flatnonzero((kind == LOGGED_IN) | (kind == RESUMED))
+    admitted_point = point_of[numbers[admitted_at]]
+    is_read = np.zeros(len(kind), bool)
+    is_read[np.searchsorted(journal.frame["seq"].to_numpy(), matches.journal["seq"].to_numpy())] = True
+    let_in = unread = came = 0
     for number, (_, code, state, _) in enumerate(notes):
         if state == UP:
             continue
         later = (int(changed_at[after]) for after in range(number + 1, len(notes)) if notes[after][1] == code)
         begin, end = int(changed_at[number]), next(later, len(kind))
         of_point = points.number_of.get(code, UNKNOWN - 1)
-        came += _between(connected_at[point == of_point], begin, end)
+        came += len(_between(connected_at[point == of_point], begin, end))
         if state == DOWN:
-            let_in += _between(sessions_at[session_point == of_point], begin, end)
+            admitted = _between(admitted_at[admitted_point == of_point], begin, end)
+            let_in += int(is_read[admitted].sum())
+            unread += len(admitted) - int(is_read[admitted].sum())
     found = []
+    # Each that nobody read an answer to is one that the ledger knows to have been lost.
+    lost = int(((come.answered_us == UNKNOWN) & np.isin(come.point, list(_numbers_of(notes, points)))).sum())
+    let_in += max(0, unread - lost)
     if let_in:
         text = f"{rows(let_in)} of the journal admit a user at an access point that was down"
         found.append(error("login_at_lost_point", text))
@@ -153,5 +164,10 @@ def _at_lost_points(journal: Journal, points: AccessPoints, connected_at: Ints, 
     return found
 
 
-def _between(at: Ints, begin: int, end: int) -> int:
-    return int(((at > begin) & (at < end)).sum())
+def _numbers_of(notes: Sequence[tuple[int, str, str, float]], points: AccessPoints) -> set[int]:
+    """Return the points that went down."""
+    return {points.number_of[code] for _, code, state, _ in notes if state == DOWN and code in points.number_of}
+
+
+def _between(at: Ints, begin: int, end: int) -> Ints:
+    return at[(at > begin) & (at < end)]

@@ -36,6 +36,7 @@ BILLED_MONTH: Final = ("dau_spike", "--peak-dau", "12000", "--baseline-dau", "50
 ACCOUNTS: Final = ("account_cap",)
 LIVE_GROUPS: Final = ("live_group_cap", "--attempts", "4000")
 CALLS: Final = ("call_trial",)
+WORLD: Final = ("global_access", "--dau", "1500", "--days", "1")
 NEIGHBOURS: Final = (SMALL_MONTH, SMALLER_MONTH)
 """Two apps on one server, with the same UserIDs: users of both would make the smaller one's DAU more."""
 
@@ -54,13 +55,10 @@ SHOWN_BY: Final = {
     "midnight-lost": (SMALL_MONTH,),
     "refused-login-counted": (SMALL_MONTH,),
     "resume-counted": (SMALL_MONTH,),
+    "second-nearest-access-point": (WORLD,),
     "whole-peak-charged": (BILLED_MONTH,),
 }
 """Which scenario meets each defect; several are played at once, against one server."""
-MET_BY_NO_SCENARIO: Final = {
-    "second-nearest-access-point": "the audit does not route logins again",
-}
-"""Shown by `tests/test_defects.py` only."""
 SEEDS: Final = (7, 11, 23)
 
 
@@ -160,9 +158,7 @@ def defects() -> bool:
             for scenario, run in zip(scenarios, played_together(scenarios, "--seed", str(seed)), strict=True):
                 beside = " beside another app" if len(scenarios) > 1 else ""
                 alarms += not said(f"healthy {scenario[0]}{beside}, seed {seed}", run)
-    for name, why in MET_BY_NO_SCENARIO.items():
-        print(f"     {name}: {why}", flush=True)
-    print(f"found {found} of {len(SHOWN_BY)} defects that a scenario meets, {alarms} false alarms", flush=True)
+    print(f"found {found} of {len(SHOWN_BY)} planted defects, {alarms} false alarms", flush=True)
     return found == len(SHOWN_BY) and not alarms
 
 

@@ -67,7 +67,7 @@ class Roamers(Play):
 
     def come(self, user: str, point: str = "") -> None:
         """Log in, as the plan wants it."""
-        self._ask("login", user, point, kind="first", row=self.arrivals)
+        self.ask("login", user, point, kind="first", row=self.arrivals)
         self.arrivals += 1
 
     def all_come(self) -> None:
@@ -76,7 +76,7 @@ class Roamers(Play):
 
     def resume(self, user: str, point: str = "", code: int = 0) -> None:
         """Come in again after the loss of an access point."""
-        self._ask("resume", user, point, kind="reconnect", row=10_000_000 + len(self.ledger), code=code)
+        self.ask("resume", user, point, kind="reconnect", row=10_000_000 + len(self.ledger), code=code)
 
     def change(self, code: str, state: str = "up", capacity: float = 1.0) -> list[str]:
         """By the control API; returns who was cut off."""
@@ -105,7 +105,7 @@ class Roamers(Play):
 
     # --- both sides -------------------------------------------------------------------------------
 
-    def _ask(self, verb: str, user: str, point: str, *, kind: str, row: int, code: int = 0) -> None:  # noqa: PLR0913
+    def ask(self, verb: str, user: str, point: str = "", *, kind: str, row: int, code: int = 0) -> None:  # noqa: PLR0913
         point = point or self.belongs(user)
         trunk = self._trunk(point)
         trunk.seq += 1

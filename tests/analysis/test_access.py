@@ -232,6 +232,30 @@ def test_a_user_who_is_let_in_at_a_lost_point_turns_red(tmp_path: Path) -> None:
     assert "connected_to_lost_point" in codes(judged(play.written(tmp_path / "new")))
 
 
+def test_a_login_that_was_under_way_when_its_point_was_lost_may_have_been_counted(tmp_path: Path) -> None:
+    play = Roamers()
+    play.all_come()
+    trunk = play.trunks["in"]
+    play.come("user_000")
+    sent = play.ledger[-1]
+    sent |= dict.fromkeys(("answered_us", "app_after_ms", "code"))
+    written = play.journal.pop()
+    lost = play.change("in", "down")
+    cut = play.journal.pop()
+    for row in (written, cut):
+        play.journal.append(row | {"seq": len(play.journal) + 1})
+    play.ask("login", "user_000", kind="repeat", row=99_999)
+    for user in lost:
+        if user != "user_000":
+            play.resume(user)
+    verdict = judged(play.written(tmp_path))
+    assert verdict.outcome == "passed", verdict.findings
+    # Had it been answered, somebody would have been let in at a lost point.
+    sent |= {"answered_us": sent["sent_us"] + 5_000, "app_after_ms": sent["app_before_ms"], "code": 0}
+    assert trunk.point == "in"
+    assert "login_at_lost_point" in codes(judged(play.written(tmp_path / "answered")))
+
+
 @pytest.mark.parametrize("where", ["before all", "after all"])
 def test_a_loss_that_the_journal_puts_elsewhere_turns_red(where: str, tmp_path: Path) -> None:
     play = an_outage()
