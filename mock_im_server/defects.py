@@ -13,9 +13,10 @@ from mock_im_server.domain.actions import Action, Claim, Effects, Leave, Outcome
 from mock_im_server.domain.apps import Rules
 from mock_im_server.domain.billing import Overage
 from mock_im_server.domain.calendar import BillingCalendar
+from mock_im_server.domain.capacity import Health
 from mock_im_server.domain.groups import Group
 from mock_im_server.domain.plans import DayQuotas, Instant, Plan
-from mock_im_server.domain.routing import ANYBODY, Client, Router, Way
+from mock_im_server.domain.routing import ANYBODY, Choice, Client, Router, Way
 from mock_im_server.stores.memory import MemoryStore
 
 _HOUR_MS: Final = 3_600_000
@@ -142,6 +143,10 @@ class _SharedStore(MemoryStore):
 
 class _SecondNearestRouter(Router):
     """Puts the best access point second, wherever there are two."""
+
+    def __init__(self, health: Mapping[str, Health], choice: Choice) -> None:
+        super().__init__(health, choice)
+        self.is_by_distance = False
 
     def route(self, ways: Sequence[Way], client: Client = ANYBODY) -> list[Way]:
         order = super().route(ways, client)

@@ -95,6 +95,8 @@ class Router:
         self._is_open = not choice.pin and all(one.is_up for one in health.values())
         self.is_full = all(one.score == NUMBERS for one in health.values())
         """Whether every point takes everybody, so that preference alone is the order."""
+        self.is_by_distance = self._is_open and self.is_full and choice.policy is Policy.GREAT_CIRCLE
+        """Whether the order of the ways to a place is the answer, for every client there."""
 
     def route(self, ways: Sequence[Way], client: Client = ANYBODY) -> list[Way]:
         """The offered points, the best first: those that are up and allowed. Raises NoPlaceError.

@@ -4,6 +4,7 @@
 takes the same as JSON, with what the client has measured. A client asks once for each place and table version.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
@@ -13,11 +14,13 @@ from aiohttp import web
 
 from mock_im_server.domain.capacity import NUMBERS, Band
 from mock_im_server.domain.routing import ANYBODY, NoPlaceError, Policy, Way
-from mock_im_server.network import Network, Place
-from mock_im_server.transport.questions import Question, question_of
+from mock_im_server.network import Distances, Network, Place
+from mock_im_server.transport.questions import ANY_CHOICE, Question, coordinates_of, question_of
 
 ANSWERS_MAX: Final = 10_000
 """Answers for known places that are kept ready to send, until the table's next version."""
+HOSTS_MAX: Final = 100
+"""Names of this server, as clients call it, for which points are kept ready."""
 _WHOLE: Final = Band(0, NUMBERS)
 
 
@@ -54,6 +57,9 @@ class Dispatch:
         self._ready: dict[tuple[str, str, str], bytes] = {}
         self._ready_version = network.version
         self._encoder = msgspec.json.Encoder()
+        self._ready_points: dict[str, list[Point]] = {}
+        """By the beginning of their URLs."""
+        self._asking: list[tuple[Place, asyncio.Future[Distances]]] = []
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/dispatch", self._serve), web.post("/dispatch", self._serve)]
@@ -62,6 +68,8 @@ class Dispatch:
         if self._ready_version != self._network.version:
             self._ready.clear()
             self._ready_version = self._network.version
+        if not self._urls_name_places and (place := coordinates_of(request)) is not None:
+            return web.Response(body=await self._nearest(place, request), content_type="application/json")
         key = (request.scheme, request.host, request.raw_path)
         body = self._ready.get(key) if request.method == "GET" else None
         if body is None:
@@ -84,10 +92,48 @@ class Dispatch:
             Answer(self._network.version, choice.policy, self._points(offered, question, request))
         )
 
+    async def _nearest(self, place: Place, request: web.Request) -> bytes:
+        """The answer to a client that has said where it is and nothing else, by nobody's policy."""
+        ranked: asyncio.Future[Distances] = asyncio.get_running_loop().create_future()
+        if not self._asking:
+            asyncio.get_running_loop().call_soon(self._rank_all)
+        self._asking.append((place, ranked))
+        distances = await ranked
+        if not self._network.routes(ANY_CHOICE).router.is_by_distance:
+            return self._answer(Question(place, ANYBODY, ANY_CHOICE), request)
+        points = self._points_of(_url_of(request))
+        order = [points[index] for index in distances.indices]
+        for point, km, ms in zip(order, distances.km, distances.ms, strict=True):
+            point.distance_km = km
+            point.latency_ms = ms
+        order[0].share_percent = NUMBERS
+        body = self._encoder.encode(Answer(self._network.version, ANY_CHOICE.policy, order))
+        order[0].share_percent = 0  # For the next answer.
+        return body
+
+    def _rank_all(self) -> None:
+        """For all who have asked within one tick of the loop, as the gateway does with its frames."""
+        asking, self._asking = self._asking, []
+        for (_, ranked), distances in zip(asking, self._network.distances([place for place, _ in asking]), strict=True):
+            if not ranked.cancelled():
+                ranked.set_result(distances)
+
+    def _points_of(self, before: str) -> list[Point]:
+        """All points by code; filled in again for each answer, which is made of few numbers and many constant words."""
+        points = self._ready_points.get(before)
+        if points is None:
+            known = sorted(self._network.points.values(), key=lambda point: point.code)
+            points = [
+                Point(one.code, one.name, one.data_centre, None, None, 0, _WHOLE, f"{before}{one.code}")
+                for one in known
+            ]
+            if len(self._ready_points) < HOSTS_MAX:
+                self._ready_points[before] = points
+        return points
+
     def _points(self, offered: Sequence[Way], question: Question, request: web.Request) -> list[Point]:
         place, client, choice = question
-        scheme = "wss" if request.secure else "ws"
-        before, after = f"{scheme}://{request.host}/ap/", _path_of(place) if self._urls_name_places else ""
+        before, after = _url_of(request), _path_of(place) if self._urls_name_places else ""
         points = [
             Point(point.code, point.name, point.data_centre, km, ms, 0, _WHOLE, f"{before}{point.code}{after}")
             for point, km, ms in offered
@@ -101,6 +147,11 @@ class Dispatch:
         for point in points:
             point.share_percent, point.band = shares[point.code], bands[point.code]
         return points
+
+
+def _url_of(request: web.Request) -> str:
+    """What stands before an access point's code."""
+    return f"{'wss' if request.secure else 'ws'}://{request.host}/ap/"
 
 
 def _path_of(place: Place | None) -> str:

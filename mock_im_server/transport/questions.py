@@ -1,5 +1,6 @@
 """What a client says of itself when it asks for an access point, over GET or POST: read and checked."""
 
+import re
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any, Final, NamedTuple
@@ -15,7 +16,9 @@ PROBE_MS_MAX: Final = 60_000.0
 LATITUDE_MAX: Final = 90.0
 LONGITUDE_MAX: Final = 180.0
 
-_ANY_CHOICE: Final = Choice()
+_DEGREES: Final = r"(-?\d{1,3}(?:\.\d{1,15})?)"
+_COORDINATES: Final = re.compile(rf"[^?]*\?latitude={_DEGREES}&longitude={_DEGREES}", re.ASCII).fullmatch
+ANY_CHOICE: Final = Choice()
 _PROBING: Final = Choice(Policy.CLIENT_PROBE)
 
 
@@ -53,7 +56,7 @@ def question(asked: Asked, network: Network, apps: Mapping[int, object]) -> Ques
         choice = network.choice(asked.sdkappid)
     else:
         # Nobody's policy: what the client has measured is what it wants to be judged by.
-        choice = _PROBING if asked.latency_ms else _ANY_CHOICE
+        choice = _PROBING if asked.latency_ms else ANY_CHOICE
     return Question(place_of(asked, network), Client(asked.user_id, _probes(asked), asked.current), choice)
 
 
@@ -82,6 +85,19 @@ def _probes(asked: Asked) -> Probes:
         if ms is not None and not (isfinite(ms) and 0 <= ms <= PROBE_MS_MAX):
             raise web.HTTPBadRequest(text=f"latency_ms of {code!r} must be 0 to {PROBE_MS_MAX:.0f} or null\n")
     return asked.latency_ms
+
+
+def coordinates_of(request: web.Request) -> Place | None:
+    """The place, where a client asks by GET for coordinates on earth and says nothing else.
+
+    So most clients ask: read in a fraction of the time that a query takes in general.
+    """
+    found = _COORDINATES(request.raw_path)
+    if found is None or request.method != "GET":
+        return None
+    latitude, longitude = float(found[1]), float(found[2])
+    is_on_earth = abs(latitude) <= LATITUDE_MAX and abs(longitude) <= LONGITUDE_MAX
+    return Place("", latitude, longitude) if is_on_earth else None
 
 
 async def _asked(request: web.Request) -> Asked:

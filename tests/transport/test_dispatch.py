@@ -1,7 +1,9 @@
 """Which access points a client is offered, as it asks before it logs in."""
 
+import asyncio
 import json
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -52,6 +54,30 @@ async def test_the_nearest_point_comes_first(place: str, code: str) -> None:
     assert (len(distances), distances) == (29, sorted(distances))
     assert [point["latency_ms"] for point in found["points"]] == [pytest.approx(10 + 0.022 * km) for km in distances]
     assert [point["share_percent"] for point in found["points"]] == [100] + [0] * 28
+
+
+@pytest.mark.parametrize("together", [1, 3, 60])
+async def test_coordinates_asked_for_together_are_answered_as_each_alone(together: int) -> None:
+    """Whoever asks by GET within one tick is ranked with the others; POST is answered one by one."""
+    chance = Random(7)
+    places = [(round(chance.uniform(-90, 90), 4), round(chance.uniform(-180, 180), 4)) for _ in range(together)]
+    places += [(37.566, 126.9784), (-37.566, -53.0216), (90.0, 0.0)]
+    async with a_server() as server:
+        alone = [await posted(server, {"latitude": north, "longitude": east}) for north, east in places]
+        queries = [f"latitude={north}&longitude={east}" for north, east in places]
+        assert list(await asyncio.gather(*[asked(server, query) for query in queries])) == alone
+
+
+async def test_coordinates_meet_trouble_as_places_do() -> None:
+    seoul = "latitude=37.566&longitude=126.9784"
+    async with a_server() as server:
+        assert codes(await asked(server, seoul))[0] == "kr"
+        await changed(server, "kr", state="down")
+        found = await asked(server, seoul)
+        assert (codes(found)[0], len(codes(found)), found["version"]) == ("cn-east", 28, 2)
+        await changed(server, "kr", state="up", capacity=0.5)
+        assert await asked(server, seoul) == await posted(server, {"latitude": 37.566, "longitude": 126.9784})
+        assert (await asked(server, seoul))["points"][0]["share_percent"] == 70
 
 
 @pytest.mark.parametrize(
