@@ -1,0 +1,84 @@
+"""The report in a real browser: charts are drawn, nothing is clipped or squeezed, nothing is fetched from anywhere."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.end_to_end.commands import Played
+
+pytestmark = pytest.mark.slow
+
+WIDTHS = {"phone": 390, "desktop": 1280}
+LINES_MAX = 8
+"""A cell of a table with more lines is a column that was squeezed."""
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+"""A browser that looks up nothing by itself."""
+
+CLIPPED = """() => [...document.querySelectorAll("body *")]
+  .filter(element => element.getClientRects().length && !element.closest("svg"))
+  .filter(element => element.getBoundingClientRect().right > document.documentElement.clientWidth + 1
+    || (getComputedStyle(element).overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1))
+  .map(element => `${element.tagName} ${element.textContent.trim().slice(0, 40)}`)"""
+SQUEEZED = """most => [...document.querySelectorAll("td, th, dd")]
+  .filter(cell => cell.getBoundingClientRect().height > most * parseFloat(getComputedStyle(cell).lineHeight)
+    && cell.getBoundingClientRect().width < 120)
+  .map(cell => cell.textContent.trim())"""
+CHARTS = """() => [...document.querySelectorAll("figure")].map(figure => [...figure.querySelectorAll("svg")]
+  .filter(chart => chart.getClientRects().length)
+  .filter(chart => [...chart.querySelectorAll("path, use")].some(mark => mark.getBoundingClientRect().width))
+  .length)"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None and "CI" not in os.environ:
+        pytest.skip("no chromium here (Debian: apt install chromium)")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(params=WIDTHS.values(), ids=WIDTHS)
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    opened = browser.new_page(viewport={"width": request.param, "height": 900})
+    yield opened
+    opened.close()
+
+
+def shown(page: Page, file: Path) -> list[str]:
+    """Open a file; what was asked for on the way, itself left out."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    return [url for url in asked if url != file.as_uri() and not url.startswith("data:")]
+
+
+def test_the_report_is_whole_and_fetches_nothing(page: Page, healthy: Played) -> None:
+    assert shown(page, healthy.run / "report.html") == []
+    assert page.evaluate(CLIPPED) == []
+    assert page.evaluate(SQUEEZED, LINES_MAX) == []
+    charts = page.evaluate(CHARTS)
+    assert charts
+    assert all(count == 1 for count in charts)
+
+
+def test_the_reports_first_screen_says_the_verdict(page: Page, healthy: Played) -> None:
+    shown(page, healthy.run / "report.html")
+    heading = page.locator("h1")
+    assert heading.inner_text().endswith("Passed")
+    assert (heading.bounding_box() or {"y": 900})["y"] < 300
+    assert page.locator(".headline").is_visible()
