@@ -249,7 +249,10 @@ class Conductor:
             self._control = Control(options.control_url, options.control_token)
         if options.sdkappid:
             return _usable_app(self._control, self._url, options)
-        return self._control.make_app({"plan": options.app_plan, "start": start})
+        wish = {"plan": options.app_plan, "start": start}
+        if options.price_book is not None:
+            wish["price_book"] = options.price_book
+        return self._control.make_app(wish)
 
     @property
     def _server_control(self) -> Control:

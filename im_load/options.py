@@ -58,6 +58,8 @@ class RunOptions:
     plan: Plan
     seed: int
     app_plan: str
+    price_book: str | None
+    """By name; None: the server's default."""
     connections: str
     rate: float
     host: str | None
@@ -96,6 +98,7 @@ def checked(parsed: Any, planned: type_planned) -> RunOptions:  # noqa: ANN401 -
     return RunOptions(
         plan=plan_of(planned(parsed, basics)),
         **basics,
+        price_book=_price_book(parsed),
         connections=_one_of("--connections", getattr(parsed, "connections", "shared"), CONNECTIONS),
         rate=_rate(getattr(parsed, "rate", DEFAULT_RATE)),
         host=host,
@@ -176,17 +179,26 @@ def global_access(parsed: Any, basics: Basics) -> GlobalAccessOptions:  # noqa: 
 
 
 def region_outage(parsed: Any, basics: Basics) -> RegionOutageOptions:  # noqa: ANN401 -- argparse's namespace
+    outage, pin = parsed.outage or BUSIEST, _pin(parsed)
+    if len(pin) == 1 and outage in {BUSIEST, *pin}:
+        raise WrongInputError(f"--pin {pin[0]}: without this access point there is none to go to; pin another one too")
     return RegionOutageOptions(
         **basics,
         month=_month(parsed),
         daily_dau=(_integer("--dau", parsed.dau, 1, ROAMING_MAX),),
-        outage=parsed.outage or BUSIEST,
+        outage=outage,
         outage_hours=_integer("--outage-hours", parsed.outage_hours, 1, HOURS_MAX),
     )
 
 
+def _price_book(parsed: Any) -> str | None:  # noqa: ANN401 -- argparse's namespace
+    name = getattr(parsed, "price_book", "") or None
+    if name is not None and parsed.sdkappid:
+        raise WrongInputError("--price-book: an app that exists has its price list already")
+    return name
+
+
 def _routing(parsed: Any) -> Routing:  # noqa: ANN401 -- argparse's namespace
-    pin = [code.strip() for code in getattr(parsed, "pin", "").split(",")]
     text = getattr(parsed, "back_off", "1")
     try:
         back_off_s = float(text)
@@ -195,7 +207,12 @@ def _routing(parsed: Any) -> Routing:  # noqa: ANN401 -- argparse's namespace
     if not 0 < back_off_s <= BACK_OFF_S_MAX:
         raise WrongInputError(f"--back-off {text!r}: seconds above 0, at most {BACK_OFF_S_MAX:.0f}, are needed")
     policy = _one_of("--policy", getattr(parsed, "policy", POLICIES[0]), POLICIES)
-    return Routing(policy, tuple(sorted({code for code in pin if code})), back_off_s)
+    return Routing(policy, _pin(parsed), back_off_s)
+
+
+def _pin(parsed: Any) -> tuple[str, ...]:  # noqa: ANN401 -- argparse's namespace
+    codes = {code.strip() for code in getattr(parsed, "pin", "").split(",")}
+    return tuple(sorted(codes - {""}))
 
 
 def _month(parsed: Any) -> str:  # noqa: ANN401 -- argparse's namespace
@@ -332,6 +349,7 @@ def _given(parsed: Any, host: str | None) -> dict[str, Any]:  # noqa: ANN401 -- 
         "month",
         "seed",
         "plan",
+        "price_book",
         "connections",
         "rate",
         "attempts",

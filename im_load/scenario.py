@@ -330,6 +330,7 @@ def add_common_options(parser: LocustArgumentParser, app_plans: Sequence[str]) -
     add = parser.add_argument
     add("--seed", type=str, default="7", help="the plan's seed; the same seed gives the same plan (7)")
     add("--plan", type=str, default=app_plans[0], choices=app_plans, help=f"the app's plan ({app_plans[0]})")
+    add("--price-book", type=str, default="", help="the app's price list by name, like 2021-08 (the server's default)")
     add("--runs", type=str, default="runs", help="where run directories are made (runs)")
     add("--gates", type=str, default="", help="a gate file (TOML); default: the exact and validity gates")
     add("--defect", type=str, default="", help="start the embedded server with a planted defect")

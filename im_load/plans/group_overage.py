@@ -77,8 +77,9 @@ class GroupOveragePlan(Plan):
         return {"peak_groups": [self._groups, self._groups]}
 
     def summary(self) -> str:
+        days = f"{self._days} day{'s' if self._days > 1 else ''}"
         return (
-            f"{super().summary()}, {self._groups:,} groups of {self._owners:,} owners in {self._days} days, "
+            f"{super().summary()}, {self._groups:,} groups of {self._owners:,} owners in {days}, "
             f"then {self._destroy:,} of them destroyed"
         )
 

@@ -44,6 +44,7 @@ def parsed(runs: Path, **changed: object) -> Namespace:
         "month": "2026-10",
         "seed": "7",
         "plan": "pro",
+        "price_book": "",
         "connections": "shared",
         "rate": "25000",
         "runs": str(runs),

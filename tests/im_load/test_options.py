@@ -150,3 +150,40 @@ def test_runs_that_cannot_be_written_are_refused_before_the_run(tmp_path: Path) 
 
     with pytest.raises(WrongInputError, match=r"--runs .*: cannot be made"):
         options_of(tmp_path / "file" / "runs")
+
+
+def test_a_price_list_is_for_an_app_that_the_run_makes(tmp_path: Path) -> None:
+    assert options_of(tmp_path).price_book is None
+    assert options_of(tmp_path, price_book="2021-08").price_book == "2021-08"
+    with pytest.raises(WrongInputError, match="has its price list already"):
+        options_of(tmp_path, price_book="2021-08", host="127.0.0.1:1", sdkappid="1400000001", key="k")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"policy": "nearest"}, "--policy"),
+        ({"back_off": "0"}, "--back-off"),
+        ({"back_off": "soon"}, "--back-off"),
+        ({"dau": "0"}, "--dau"),
+        ({"days": "32"}, "--days"),
+        ({"dau": "6000000"}, "--dau"),
+        ({"trouble": "nowhere.toml"}, "--trouble nowhere.toml"),
+    ],
+)
+def test_what_cannot_be_about_access_points_is_named(tmp_path: Path, changed: dict[str, str], said: str) -> None:
+    with pytest.raises(WrongInputError, match=said):
+        options_of(tmp_path, "global_access", **{"dau": "100", "days": "2"} | changed)
+
+
+def test_the_only_pinned_access_point_cannot_be_lost(tmp_path: Path) -> None:
+    lost = {"dau": "100", "outage_hours": "3"}
+    for outage in ("", "jp"):
+        with pytest.raises(WrongInputError, match="pin another one too"):
+            options_of(tmp_path, "region_outage", **lost, outage=outage, pin=" jp")
+    assert options_of(tmp_path, "region_outage", **lost, outage="kr", pin="jp").routing.pin == ("jp",)
+
+
+def test_an_outage_lasts_at_most_half_a_day(tmp_path: Path) -> None:
+    with pytest.raises(WrongInputError, match="--outage-hours"):
+        options_of(tmp_path, "region_outage", dau="100", outage="", outage_hours="13")
