@@ -33,6 +33,10 @@ class NoAccessPointError(Exception):
     """Raised when no access point may be had now: none is up, or dispatch does not answer."""
 
 
+class DispatchLostError(NoAccessPointError):
+    """Raised when dispatch does not answer: the server itself may be gone."""
+
+
 class Point(msgspec.Struct, gc=False):
     """What is read of an offered access point."""
 
@@ -100,7 +104,7 @@ class Dispatch:
         self._connection.close()
 
     def ask(self, home: int, user_id: str = "") -> Answer:
-        """The server's answer, whatever is known already. Raises NoAccessPointError."""
+        """The server's answer, whatever is known already. Raises NoAccessPointError and DispatchLostError."""
         asked = {"country": self._world.countries[home], "city": self._world.cities[home], "sdkappid": self._sdkappid}
         if self._probes:
             asked["latency_ms"] = ",".join(f"{code}:{ms}" for code, ms in self._probes[home].items())
@@ -112,7 +116,8 @@ class Dispatch:
                 self._connection.open(ANSWER_TIMEOUT_S)
             return _decode(self._connection.get(path))
         except (CallFailedError, NoAnswerError) as error:
-            raise NoAccessPointError(str(error)) from error
+            kind = NoAccessPointError if self._connection.is_open else DispatchLostError
+            raise kind(str(error)) from error
 
     def _asked(self, home: int) -> Answer:
         with self._asking:

@@ -19,7 +19,7 @@ from gevent.lock import Semaphore
 from numpy.typing import NDArray
 
 from im_load import chance, population
-from im_load.dispatch import NoAccessPointError
+from im_load.dispatch import DispatchLostError, NoAccessPointError
 from im_load.gateway import ANSWER_TIMEOUT_S, IN_FLIGHT_MAX, Burst
 from im_load.ledger import RECONNECT, REPEAT
 from im_load.plans.arrivals import LOGIN
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 BACK_OFF_S_MAX: Final = 30.0
 OFFLINE_S_MAX: Final = 120.0
 """A user who finds no access point for so long ends the run."""
+LOST_S_MAX: Final = 10.0
+"""The same where not even dispatch answers: the server is gone."""
 BURST_MAX: Final = 100
 TICK_S: Final = 0.01
 
@@ -176,7 +178,8 @@ class Roaming:
             trunk = self._trunk(driver.worker.routes[route].access_point)
         except (NoAccessPointError, TrunkBrokenError) as error:
             self._dispatch.forget()
-            self._later(again, str(error))
+            is_lost = isinstance(error, DispatchLostError)
+            self._later(again, str(error), LOST_S_MAX if is_lost else OFFLINE_S_MAX)
             return
         # After this point nothing yields until the request is in a burst.
         trunk.seq = seq = trunk.seq + 1
@@ -336,14 +339,14 @@ class Roaming:
                 again = Again(key, RECONNECT, -1, home, population.PLATFORM_NUMBERS[platform], now_us)
                 self._wait_for(again, now_us + wait_us)
 
-    def _later(self, again: Again, why: str) -> None:
+    def _later(self, again: Again, why: str, most_s: float = OFFLINE_S_MAX) -> None:
         """After a time drawn from nothing to twice as long as the time before; the first time is the option's."""
         driver = self._driver
         now_us = driver.worker.now_us()
         if driver.failure:
             return
-        if now_us - again.since_us > OFFLINE_S_MAX * 1e6:
-            driver.fail(f"a user was kept out for {OFFLINE_S_MAX:.0f} s: {why}")
+        if now_us - again.since_us > most_s * 1e6:
+            driver.fail(f"a user was kept out for {most_s:.0f} s: {why}")
             return
         longest_s = min(BACK_OFF_S_MAX, self._back_off_s * 2**again.tries)
         drawn = float(self._drawn(np.array([again.key], dtype=np.int64), again.tries)[0])
