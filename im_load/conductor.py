@@ -21,7 +21,7 @@ import gevent
 from gevent.event import Event
 
 from analysis import run_files
-from im_load import early
+from im_load import early, live_tab
 from im_load.access import Access
 from im_load.control import Control, Http, ServerError, nearest_points
 from im_load.daily_dau import WrongInputError, month_dates
@@ -88,6 +88,9 @@ class Conductor:
         self._journal: dict[str, Any] | None = None
         self._spike: dict[str, Any] | None = None
         self._status: dict[str, Any] = {}
+        self._points: list[dict[str, Any]] = []
+        self.shows_points = False
+        """Whether somebody looks at the access points while the run goes on."""
         self._over = Event()
         self.has_begun = False
         self.is_interrupted = False
@@ -534,7 +537,10 @@ class Conductor:
                     status = control.status(self._sdkappid)
                 except ServerError:
                     return  # The conductor notices by itself.
-                answered = sum(counts["answered"] for counts in self._counts.values())
+                self._status = status
+                if self.shows_points:
+                    self._points = control.access_points()["points"]
+                answered = self._answered_so_far()
                 now_s = time.monotonic()
                 # As fast as so far: a race has no planned pace, and a planned one may not be reached. Not from the
                 # start: short days take their time in clock moves, not in requests.
@@ -553,6 +559,19 @@ class Conductor:
                         left_s=(self._arrivals - answered) / rate,
                     )
                 )
+
+    def _answered_so_far(self) -> int:
+        return sum(counts["answered"] for counts in self._counts.values())
+
+    def live_figures(self) -> list[dict[str, str]]:
+        """Rows of the web UI's table of figures; none before the run has begun."""
+        if not self._status:
+            return []
+        return live_tab.figures_of(self._status, self._plan.quotas(), self._answered_so_far(), self._arrivals)
+
+    def live_points(self) -> list[dict[str, str]]:
+        """Rows of its table of access points."""
+        return live_tab.points_of(self._points)
 
     def _on_gate_broken(self, text: str) -> None:
         self._problem("gate_broken", f"ended early: {text}")

@@ -19,6 +19,7 @@ from locust.env import Environment
 from locust.exception import RPCError
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
+from im_load import live_tab
 from im_load import options as checking
 from im_load.conductor import INVALID, WRONG_USE, Conductor, check_gates, check_host
 from im_load.control import ServerError
@@ -98,6 +99,10 @@ class Scenario:
                 _exit_with(f"{_NO_PATCHES}: with workers of their own it has to be unset")
             self._prepare(parsed)
             self._listen_as_conductor(environment)
+            if environment.web_ui is not None:
+                live_tab.attach(
+                    environment.web_ui, self._live(Conductor.live_figures), self._live(Conductor.live_points)
+                )
         if not isinstance(runner, MasterRunner):
             self._listen_as_worker(environment)
         # Listeners of this event run last come first: a worker must not be signed off before it has left in order.
@@ -136,6 +141,10 @@ class Scenario:
     def _leave(self) -> None:
         if self.worker is not None:
             self.worker.leave(DRAIN_TIMEOUT_S)
+
+    def _live(self, rows: Callable[[Conductor], list[live_tab.type_row]]) -> Callable[[], list[live_tab.type_row]]:
+        """Rows of the run that is going on, or was last."""
+        return lambda: [] if self._conductor is None else rows(self._conductor)
 
     def _prepare(self, parsed: Namespace) -> None:
         try:
@@ -207,6 +216,7 @@ class Scenario:
             gevent.spawn(_end, environment)
             return
         self._conductor = Conductor(self._options, self._name, _sender(environment))
+        self._conductor.shows_points = environment.web_ui is not None
         total = environment.stats.total
         self._conductor.locust_totals = lambda: {
             "requests": total.num_requests,

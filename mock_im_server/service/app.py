@@ -464,6 +464,7 @@ class App:
             "peak_dau": peak_dau,
             "peak_day": None if peak_day is None else iso_day(peak_day),
             "total_cents": sum(row.amount_cents for row in rows),
+            "units": {row.item: row.units for row in rows if row.item != "plan"},
             "journal_rows": self.journal.rows,
             "statements": sorted(self.statements),
         }

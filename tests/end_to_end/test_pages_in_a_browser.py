@@ -2,13 +2,16 @@
 
 import os
 import shutil
+import signal
+import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.end_to_end.commands import Played
+from tests.end_to_end.commands import LOCUST, Played, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +47,7 @@ CHARTS = """() => [...document.querySelectorAll("figure")].map(figure => [...fig
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
-    if chromium is None and "CI" not in os.environ:
+    if chromium is None and not os.environ.get("CI"):
         pytest.skip("no chromium here (Debian: apt install chromium)")
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium, args=QUIET)
@@ -67,6 +70,16 @@ def shown(page: Page, file: Path) -> list[str]:
     return [url for url in asked if url != file.as_uri() and not url.startswith("data:")]
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_the_report_is_whole_and_fetches_nothing(page: Page, healthy: Played) -> None:
     assert shown(page, healthy.run / "report.html") == []
     assert page.evaluate(CLIPPED) == []
@@ -74,6 +87,27 @@ def test_the_report_is_whole_and_fetches_nothing(page: Page, healthy: Played) ->
     charts = page.evaluate(CHARTS)
     assert charts
     assert all(count == 1 for count in charts)
+
+
+def test_the_web_ui_shows_what_the_run_has_come_to(browser: Browser, tmp_path: Path) -> None:
+    port = free_port()
+    command = [LOCUST, "-f", "locustfiles/dau_spike.py", "--runs", str(tmp_path), "--autostart"]
+    options = ["--peak-dau", "11000", "--baseline-dau", "50", "--web-host", "127.0.0.1", "--web-port", str(port)]
+    with subprocess.Popen(
+        [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        wait_for(lambda: is_listening(port))
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.get_by_role("tab", name="Quotas and bill").click()
+        page.get_by_role("cell", name="peak DAU of the month").wait_for()
+        page.get_by_role("cell", name="11,000").first.wait_for(timeout=60_000)
+        assert page.get_by_role("cell", name="299.98 USD").is_visible()
+        page.get_by_role("tab", name="Access points").click()
+        page.get_by_role("cell", name="Singapore").wait_for()
+        page.close()
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
 
 
 def test_the_reports_first_screen_says_the_verdict(page: Page, healthy: Played) -> None:

@@ -63,6 +63,7 @@ async def test_a_status_says_what_a_person_asks_first() -> None:
                 "peak_groups": 0,
                 "peak_day": "2026-10-01",
                 "total_cents": 14_999,
+                "units": {"dau": 0, "groups": 0},
                 "journal_rows": 3,
                 "statements": [],
             },
