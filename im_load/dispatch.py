@@ -4,8 +4,9 @@ An answer holds for everybody at a place. Where capacity is short, bands of the 
 works out its user's number as `docs/routing.md` describes it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
+from itertools import islice
 from typing import Final
 from urllib.parse import urlencode
 
@@ -20,7 +21,9 @@ ANSWER_TIMEOUT_S: Final = 30.0
 NUMBERS: Final = 100
 ROUNDS_MAX: Final = 64
 """How many numbers a user draws at most."""
-NONE_UP: Final = 503
+OK: Final = 200
+AT_ONCE: Final = 100
+"""Places that are asked for together."""
 
 _64_BITS: Final = (1 << 64) - 1
 
@@ -74,6 +77,8 @@ class Dispatch:
         self._probes = probes
         """For each place of the world what clients there have measured; empty for nothing."""
         self._asking = Semaphore()
+        self._homes: set[int] = set()
+        """Places where users live who will want to know."""
         self._version = 0
         self._answers: dict[int, Answer] = {}
         self._first: dict[int, int] = {}
@@ -88,6 +93,10 @@ class Dispatch:
         if home in self._first:
             return self._first[home]
         return self._routes.number(Route(self._chosen(answer, home, user_id), answer.version))
+
+    def expect(self, homes: Iterable[int]) -> None:
+        """Users of these places are going to ask."""
+        self._homes.update(homes)
 
     def know(self, version: int) -> None:
         """The table has this version now: what was answered before holds no more."""
@@ -105,34 +114,52 @@ class Dispatch:
 
     def ask(self, home: int, user_id: str = "") -> Answer:
         """The server's answer, whatever is known already. Raises NoAccessPointError and DispatchLostError."""
+        (answer,) = self.ask_all([home], user_id)
+        if isinstance(answer, str):
+            raise NoAccessPointError(answer)
+        return answer
+
+    def ask_all(self, homes: Sequence[int], user_id: str = "") -> list[Answer | str]:
+        """The same for several places at once; for a place without an access point what the server says instead."""
+        paths = [self._path(home, user_id) for home in homes]
+        try:
+            if not self._connection.is_open:
+                self._connection.open(ANSWER_TIMEOUT_S)
+            answers = self._connection.get_all(paths)
+        except (CallFailedError, NoAnswerError) as error:
+            raise DispatchLostError(str(error)) from error
+        return [_decode(body) if status == OK else body.decode(errors="replace").strip() for status, body in answers]
+
+    def _path(self, home: int, user_id: str) -> str:
         asked = {"country": self._world.countries[home], "city": self._world.cities[home], "sdkappid": self._sdkappid}
         if self._probes:
             asked["latency_ms"] = ",".join(f"{code}:{ms}" for code, ms in self._probes[home].items())
         if user_id:
             asked["user_id"] = user_id
-        path = f"/dispatch?{urlencode({name: value for name, value in asked.items() if value})}"
-        try:
-            if not self._connection.is_open:
-                self._connection.open(ANSWER_TIMEOUT_S)
-            return _decode(self._connection.get(path))
-        except (CallFailedError, NoAnswerError) as error:
-            kind = NoAccessPointError if self._connection.is_open else DispatchLostError
-            raise kind(str(error)) from error
+        return f"/dispatch?{urlencode({name: value for name, value in asked.items() if value})}"
 
     def _asked(self, home: int) -> Answer:
         with self._asking:
-            while True:
-                if (known := self._answers.get(home)) is not None:
-                    return known
-                answer = self.ask(home)
-                self.know(answer.version)
-                if answer.version == self._version:
-                    break
+            while (known := self._answers.get(home)) is None:
+                # Whoever lives elsewhere will ask soon: after a change everybody does.
+                others = islice((one for one in self._homes if one not in self._answers and one != home), AT_ONCE - 1)
+                homes = [home, *others]
+                answers = self.ask_all(homes)
+                if isinstance(answers[0], str):
+                    raise NoAccessPointError(answers[0])
+                for one, answer in zip(homes, answers, strict=True):
+                    if not isinstance(answer, str):
+                        self._keep(one, answer)
+            return known
+
+    def _keep(self, home: int, answer: Answer) -> None:
+        self.know(answer.version)
+        if answer.version < self._version:
+            return
         self._answers[home] = answer
         best = answer.points[0]
         if best.band[1] == NUMBERS:
             self._first[home] = self._routes.number(Route(best.code, answer.version))
-        return answer
 
     def _chosen(self, answer: Answer, home: int, user_id: str) -> str:
         for turn in range(ROUNDS_MAX):

@@ -4,7 +4,7 @@ Requests are written and answers are read by hand: a ready-made client takes thr
 harness must be the faster side. Knows nothing of plans.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from gevent import socket
@@ -57,18 +57,11 @@ class KeepAlive:
 
     def post(self, path: str, request_id: str, body: bytes) -> bytes:
         """The answer's body. Raises NoAnswerError, after which the connection is closed, or CallFailedError."""
+        assert self._socket is not None, "a connection is opened before it is used"
         head = f"POST {path} HTTP/1.1\r\n{self._lines}\r\nX-Request-Id: {request_id}\r\n"
         length = f"Content-Length: {len(body)}\r\n\r\n"
-        return self._asked(path, (head + length).encode() + body)
-
-    def get(self, path: str) -> bytes:
-        """The same of a GET, which may be repeated."""
-        return self._asked(path, f"GET {path} HTTP/1.1\r\n{self._lines}\r\n\r\n".encode())
-
-    def _asked(self, path: str, request: bytes) -> bytes:
-        assert self._socket is not None, "a connection is opened before it is used"
         try:
-            self._socket.sendall(request)
+            self._socket.sendall((head + length).encode() + body)
             status, answer = self._answer()
         except (OSError, ValueError) as error:
             self.close()
@@ -77,6 +70,17 @@ class KeepAlive:
             message = f"{self._host}:{self._port}{path.partition('?')[0]}: HTTP {status} {answer[:200]!r}"
             raise CallFailedError(message)
         return answer
+
+    def get_all(self, paths: Sequence[str]) -> list[tuple[int, bytes]]:
+        """Status and body of each, all asked for before the first is read: many in the time of a few."""
+        assert self._socket is not None, "a connection is opened before it is used"
+        requests = "".join(f"GET {path} HTTP/1.1\r\n{self._lines}\r\n\r\n" for path in paths)
+        try:
+            self._socket.sendall(requests.encode())
+            return [self._answer() for _ in paths]
+        except (OSError, ValueError) as error:
+            self.close()
+            raise NoAnswerError(str(error) or type(error).__name__) from error
 
     def close(self) -> None:
         if self._socket is not None:

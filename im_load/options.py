@@ -25,6 +25,8 @@ DEFAULT_MONTH: Final = "2026-10"
 """Fixed, so that the same command gives the same run tomorrow."""
 DEFAULT_SPIKE_DAY: Final = 16
 DEFAULT_RATE: Final = 25_000.0
+OUTAGE_RATE: Final = 15_000.0
+"""Below what one machine can do: the storm comes beside the logins that are planned."""
 PLANS: Final = ("trial", "pro", "ultimate")
 POLICIES: Final = ("great_circle", "latency_table", "client_probe")
 BACK_OFF_S_MAX: Final = 60.0

@@ -36,6 +36,7 @@ OFFLINE_S_MAX: Final = 120.0
 """A user who finds no access point for so long ends the run."""
 LOST_S_MAX: Final = 10.0
 """The same where not even dispatch answers: the server is gone."""
+OF_PLAN, BESIDE = 0, 1
 BURST_MAX: Final = 100
 TICK_S: Final = 0.01
 
@@ -100,7 +101,8 @@ class Roaming:
         """Devices that are to resume."""
         self._left = 0
         """What is in the heap, or has been taken out and not been sent."""
-        self._in_flight = 0
+        self._in_flight = [0, 0]
+        """Requests of the plan, and those beside it: each waits for its own only, so that neither starves the other."""
         self._answered_us = 0
         self._bursts: defaultdict[Trunk, Burst] = defaultdict(Burst)
         self._answered = Event()
@@ -112,6 +114,7 @@ class Roaming:
         if share.day != self._day:
             self._go_offline()
             self._day = share.day
+        self._dispatch.expect(share.homes)
         routes, points = self._driver.worker.routes, set()
         try:
             for home in sorted(set(share.homes)):
@@ -125,6 +128,10 @@ class Roaming:
         self._ask(self._of_plan(at))
 
     def send(self) -> None:
+        self._flush()
+        self._wait_for_room(OF_PLAN)
+
+    def _flush(self) -> None:
         """Hand what has been made to the sockets; only now it counts as sent."""
         driver, worker = self._driver, self._driver.worker
         bursts, self._bursts = self._bursts, defaultdict(Burst)
@@ -138,7 +145,9 @@ class Roaming:
             except TrunkBrokenError:
                 self._lost(trunk)
             burst.frames.clear()
-        while self._in_flight > IN_FLIGHT_MAX and not driver.failure:
+
+    def _wait_for_room(self, whose: int) -> None:
+        while self._in_flight[whose] > IN_FLIGHT_MAX and not self._driver.failure:
             if not self._answered.wait(ANSWER_TIMEOUT_S):
                 self._fail_late()
             self._answered.clear()
@@ -146,8 +155,8 @@ class Roaming:
     def wait(self) -> None:
         driver = self._driver
         self._answered_us = driver.worker.now_us()
-        while (self._in_flight or self._left) and not driver.failure:
-            if self._in_flight and driver.worker.now_us() > self._answered_us + ANSWER_TIMEOUT_S * 1e6:
+        while (any(self._in_flight) or self._left) and not driver.failure:
+            if any(self._in_flight) and driver.worker.now_us() > self._answered_us + ANSWER_TIMEOUT_S * 1e6:
                 self._fail_late()
             self._answered.wait(0.1)
             self._answered.clear()
@@ -186,7 +195,7 @@ class Roaming:
         burst = self._bursts[trunk]
         burst.frames.append(self._frame(again, seq))
         trunk.requests[seq] = (again.at, burst, route, None if again.kind is None else again)
-        self._in_flight += 1
+        self._in_flight[OF_PLAN if again.kind is None else BESIDE] += 1
         driver.issued += 1
 
     def _frame(self, again: Again, seq: int) -> bytes:
@@ -257,7 +266,8 @@ class Roaming:
             admitted += 1
             slots[key] = slot
             self._tickets[key] = ticket_of(data)
-        self._in_flight -= len(rows) + len(unplanned)
+        self._in_flight[OF_PLAN] -= len(rows)
+        self._in_flight[BESIDE] -= len(unplanned)
         driver.book(rows, answered=len(rows), admitted=admitted)
         driver.book_unplanned(unplanned, answered=len(unplanned))
         self._answered.set()
@@ -295,6 +305,7 @@ class Roaming:
         unplanned: list[type_unplanned_row] = []
         now_us = driver.worker.now_us()
         for seq, (at, burst, route, unplanned_one) in requests.items():
+            self._in_flight[OF_PLAN if unplanned_one is None else BESIDE] -= 1
             again = unplanned_one or self._of_plan(at)
             if burst.sent_us is None:  # It never left: nothing is unknown of it.
                 driver.issued -= 1
@@ -309,7 +320,6 @@ class Roaming:
                 again.since_us = now_us
             driver.worker.sample("WS", _UNPLANNED_NAMES[again.kind or RECONNECT], 0, 0, "no answer")
             self._later(again, "the access point was lost")
-        self._in_flight -= len(requests)
         driver.book(rows, answered=0, admitted=0)
         driver.book_unplanned(unplanned, answered=0)
         keys = np.flatnonzero(self._slot_view == slot)
@@ -380,7 +390,9 @@ class Roaming:
                 again.app_ms = driver.worker.floor_ms
                 self._ask(again)
                 self._left -= 1
-            self.send()
+            self._flush()
+            self._wait_for_room(BESIDE)
+            gevent.sleep(0)  # Between bursts the others have their turn.
         self._is_working = False
         self._answered.set()
 
@@ -396,4 +408,4 @@ class Roaming:
         self._next_slot = count(1)
 
     def _fail_late(self) -> None:
-        self._driver.fail(f"{self._in_flight} requests had no answer within {ANSWER_TIMEOUT_S:.0f} s")
+        self._driver.fail(f"{sum(self._in_flight)} requests had no answer within {ANSWER_TIMEOUT_S:.0f} s")

@@ -13,7 +13,7 @@ def add_options(parser: LocustArgumentParser) -> None:
     add("--outage", default="busiest", help="the access point that is lost (busiest)")
     add("--outage-hours", default="3", help="of the app's time, until it is back (3)")
     add_month_option(parser)
-    add_rate_option(parser, options.DEFAULT_RATE, "logins")
+    add_rate_option(parser, options.OUTAGE_RATE, "logins")
     add_routing_options(parser)
 
 

@@ -1,6 +1,6 @@
 """Dispatch is asked once for each place and version, and understood as the server means it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 import pytest
@@ -42,9 +42,9 @@ class Asked(Dispatch):
         super().__init__((parts.hostname or "", parts.port or 0), sdkappid, WORLD, self.routes)
         self.count = 0
 
-    def ask(self, home: int, user_id: str = "") -> Answer:
-        self.count += 1
-        return super().ask(home, user_id)
+    def ask_all(self, homes: Sequence[int], user_id: str = "") -> list[Answer | str]:
+        self.count += len(homes)
+        return super().ask_all(homes, user_id)
 
     def point(self, home: int, user_id: str = "") -> str:
         return self.routes[self.route(home, user_id)].access_point
@@ -56,6 +56,17 @@ def test_a_place_is_asked_for_once_whoever_comes(server: ServerProcess) -> None:
     assert {dispatch.point(SEOUL, user) for user in USERS} == {"kr"}
     assert (dispatch.count, dispatch.point(TOKYO), dispatch.count) == (1, "jp", 2)
     dispatch.close()
+
+
+def test_places_that_are_expected_are_asked_for_together(server: ServerProcess) -> None:
+    dispatch, alone = Asked(server), Asked(server)
+    homes = range(0, len(WORLD.countries), 9)
+    dispatch.expect(homes)
+
+    assert [dispatch.point(home) for home in homes] == [alone.point(home) for home in homes]
+    assert dispatch.count == alone.count == len(homes)
+    dispatch.close()
+    alone.close()
 
 
 def test_another_version_is_another_answer(server: ServerProcess, control: Control) -> None:

@@ -106,3 +106,19 @@ def test_where_nobody_listens_there_is_no_connection() -> None:
 
     with pytest.raises(CallFailedError, match=r"no connection to 127\.0\.0\.1"):
         KeepAlive("127.0.0.1", port).open(timeout_s=1)
+
+
+def test_many_are_asked_for_before_the_first_is_answered() -> None:
+    refused = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 5\r\n\r\nnone\n"
+    with a_server(PLAIN + refused + PLAIN) as (port, heard), connected(port) as connection:
+        assert connection.get_all(["/a", "/b", "/c"]) == [(200, OK), (503, b"none\n"), (200, OK)]
+
+    assert [line.split(b" ")[1] for line in heard[0].split(b"\r\n") if line.startswith(b"GET")] == [b"/a", b"/b", b"/c"]
+
+
+def test_answers_that_break_off_are_no_answers() -> None:
+    with a_server(PLAIN, None) as (port, _), connected(port) as connection:
+        connection.get_all(["/a"])
+        with pytest.raises(NoAnswerError):
+            connection.get_all(["/b", "/c"])
+        assert not connection.is_open
