@@ -47,6 +47,7 @@ _CROWDED: Final = 1_000
 
 _STYLE: Final[Any] = {
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "font.family": "sans-serif",
     "font.size": 10,
     "text.color": INK,
@@ -94,7 +95,7 @@ def dau_by_day(dau: Mapping[int, int], terms: Terms, bill: Bill, *, narrow: bool
         _calendar(axes, terms.days, step=7 if narrow else 3)
         _prices(axes, terms, narrow=narrow)
         title(axes, "distinct users per billing day")
-        return _svg(figure, name, "Distinct users of each billing day against the price steps")
+        return svg(figure, name, "Distinct users of each billing day against the price steps")
 
 
 def percentiles(latencies: Latencies) -> str:
@@ -117,7 +118,7 @@ def percentiles(latencies: Latencies) -> str:
         # Both curves rise to the right: only below them there is room.
         axes.legend(loc="lower right", frameon=False, handlelength=2.6)
         title(axes, "latency by percentile, ms")
-        return _svg(figure, "percentiles", "Service and response time by percentile")
+        return svg(figure, "percentiles", "Service and response time by percentile")
 
 
 def over_time(line: Timeline) -> str:
@@ -140,7 +141,7 @@ def over_time(line: Timeline) -> str:
         below.yaxis.set_major_formatter(FuncFormatter(short))
         title(below, "answers per second")
         below.set_xlabel("seconds since the run's zero")
-        return _svg(figure, "time", "Latency and answers per second over the run's time")
+        return svg(figure, "time", "Latency and answers per second over the run's time")
 
 
 def cap_over_time(series: CapSeries, *, narrow: bool) -> str:
@@ -167,7 +168,7 @@ def cap_over_time(series: CapSeries, *, narrow: bool) -> str:
         title(below, "admitted and refused" if narrow else f"requests admitted and refused, each {series.slice_s:g} s")
         below.set_xlabel("seconds since the run's zero")
         label = f"How {series.quota.words} filled against the cap, and what was admitted and refused"
-        return _svg(figure, name, label)
+        return svg(figure, name, label)
 
 
 def _filling(axes: Axes, series: CapSeries) -> None:
@@ -206,7 +207,7 @@ def groups_by_day(days: Mapping[int, DayOfGroups], month: range) -> str:
         axes.legend(loc="best", frameon=False, ncols=3, fontsize=8.5)
         _calendar(axes, month, step=3)
         title(axes, "groups by day")
-        return _svg(figure, "groups", "Groups made and destroyed on each day, and how many were left")
+        return svg(figure, "groups", "Groups made and destroyed on each day, and how many were left")
 
 
 def style(name: str) -> AbstractContextManager[None]:
@@ -333,14 +334,16 @@ def short(value: float, _at: object = None) -> str:
     return f"{value:g}"
 
 
-def _svg(figure: Figure, name: str, label: str) -> str:
+def svg(figure: Figure, name: str, label: str) -> str:
     """Return an inline SVG that scales with its column; ids are its own on the page."""
     file = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(file, format="svg", transparent=True, metadata=nothing)
-    svg = file.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r' (?:width|height)="[\d.]+pt"', "", svg, count=2)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'(url\(#|href="#)', rf"\1{name}-", svg)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{label}" class="{name}"', 1)
+    drawn = file.getvalue()
+    drawn = drawn[drawn.index("<svg") :]
+    drawn = re.sub(r' (?:width|height)="[\d.]+pt"', "", drawn, count=2)
+    # Of millionths of a point nobody sees anything, and they are a third of the page.
+    drawn = re.sub(r'(?<=[ "])(-?\d+\.\d\d)\d+(?=[ "])', r"\1", drawn)
+    drawn = re.sub(r'\bid="', f'id="{name}-', drawn)
+    drawn = re.sub(r'(url\(#|href="#)', rf"\1{name}-", drawn)
+    return drawn.replace("<svg", f'<svg role="img" aria-label="{label}" class="{name}"', 1)

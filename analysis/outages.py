@@ -60,7 +60,7 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Online:
-    """Sessions online by access point, at the end of each slice of the run's time."""
+    """Sessions online by access point, at the end of each slice of the run's time and when a point was cut."""
 
     at_s: NDArray[np.float64]
     by_code: dict[str, Ints]
@@ -91,9 +91,11 @@ def of(access: Access, come: Visits, points: AccessPoints, offset_ms: int) -> tu
         point, day = points.number_of.get(change.code, UNKNOWN), (change.app_ms + offset_ms) // DAY_MS
         lost = _lost(change, sessions, gone_us, point, day)
         if change.state == DOWN:
-            gone_us[lost] = change.before_us
+            # Nobody is gone before he has come, though he may have come while the call was under way.
+            gone_us[lost] = np.maximum(np.minimum(gone_us[lost], change.before_us), sessions.since_us[lost])
         found.append(_outage(access.changes[number:], day, come, sessions, lost))
-    return found, _online(sessions, np.minimum(gone_us, _ends_of_days(sessions)), points)
+    cut_us = [change.before_us for change in access.changes if change.state == DOWN]
+    return found, _online(sessions, np.minimum(gone_us, _ends_of_days(sessions)), points, cut_us)
 
 
 def findings(found: Sequence[Outage], come: Visits) -> list[Finding]:
@@ -185,15 +187,17 @@ def _most_within(sorted_us: Ints, span_us: int) -> int:
     return int((ends - np.arange(len(sorted_us))).max(initial=0))
 
 
-def _online(sessions: _Sessions, until_us: Ints, points: AccessPoints) -> Online:
-    """Count at the end of each slice who has come and has not gone."""
+def _online(sessions: _Sessions, until_us: Ints, points: AccessPoints, cut_us: Sequence[int]) -> Online:
+    """Count at the end of each slice, and when a point is cut, who has come and has not gone."""
     since_us = sessions.since_us
-    edges = np.linspace(int(since_us.min(initial=0)), int(since_us.max(initial=0)), SLICES + 1)[1:]
-    count = len(points.points)
-    table = np.zeros((count, SLICES + 1), np.int64)
-    for times_us, step in ((since_us, 1), (until_us, -1)):
-        at = np.searchsorted(edges, times_us)
-        table += step * np.bincount(sessions.point * (SLICES + 1) + at, minlength=table.size).reshape(table.shape)
+    first_us, last_us = int(since_us.min(initial=0)), int(since_us.max(initial=0))
+    within_us = [instant for instant in cut_us if first_us < instant < last_us]
+    edges = np.unique([*np.linspace(first_us, last_us, SLICES + 1)[1:], *within_us])
+    count, slices = len(points.points), len(edges) + 1
+    table = np.zeros((count, slices), np.int64)
+    for times_us, step, side in ((since_us, 1, "left"), (until_us, -1, "right")):
+        at = np.searchsorted(edges, times_us, side=side)  # type: ignore[call-overload]
+        table += step * np.bincount(sessions.point * slices + at, minlength=table.size).reshape(table.shape)
     online = np.cumsum(table[:, :-1], axis=1)
     busiest = np.argsort(-online.max(axis=1, initial=0), kind="stable")
     used = [number for number in busiest.tolist() if online[number].any()]

@@ -9,8 +9,9 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
-from analysis import cap_series, figures, latencies, run_files
-from analysis.audit import CAPS, COMPLETENESS, DIFFERENCES, Audit
+from analysis import access_plots, access_words, cap_series, figures, latencies, regrets, run_files
+from analysis.access import POLICY_WORDS
+from analysis.audit import ACCESS, CAPS, COMPLETENESS, DIFFERENCES, Audit
 from analysis.billing_days import iso
 from analysis.bills import ABSENT, Bill, Line, money, price
 from analysis.headlines import headlines
@@ -68,11 +69,17 @@ def page(verdict: Verdict) -> str:
         cap_plots=_cap_plots(audit),
         cap_sources=plans().sources if audit.caps else (),
         group_days=_group_days(audit),
+        access=audit.access,
+        access_words=access_words,
+        access_plots=_access_plots(audit),
+        policy_words=POLICY_WORDS,
+        least_ms=regrets.LEAST_MS,
         groups=[
             (title, checks)
             for title, group in (
                 ("Is everything there?", COMPLETENESS),
                 ("Do the witnesses agree?", DIFFERENCES),
+                ("Did users reach the right access point?", ACCESS),
                 ("Did the caps hold, both ways?", CAPS),
             )
             if (checks := [check for check in audit.checks if check.group == group])
@@ -180,6 +187,21 @@ def _cap_plots(audit: Audit) -> list[tuple[Markup, Markup]]:
     ]
 
 
+def _access_plots(audit: Audit) -> dict[str, tuple[Markup, Markup]]:
+    """Each wide and narrow; none where nobody came in."""
+    access = audit.access
+    if access is None or not access.users:
+        return {}
+    offset_ms = audit.run.offset_ms
+    both = (False, True)
+    drawn = {
+        "world": [access_plots.world(access, narrow=narrow) for narrow in both],
+        "load": [access_plots.load_over_time(access, narrow=narrow) for narrow in both],
+        "hours": [access_plots.by_hour(access, offset_ms=offset_ms, narrow=narrow) for narrow in both],
+    }
+    return {name: (_inline(wide), _inline(narrow)) for name, (wide, narrow) in drawn.items()}
+
+
 def _group_days(audit: Audit) -> list[tuple[int, DayOfGroups]]:
     volume = audit.counts.journal_volume or audit.counts.ledger_volume
     return sorted(volume.groups_by_day.items())
@@ -235,5 +257,12 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"money": money, "price": price, "iso": iso, "item": item, "count": lambda n: f"{n:,}"}
+    environment.filters |= {
+        "percent": lambda part: f"{100 * part:.1f} %",
+        "money": money,
+        "price": price,
+        "iso": iso,
+        "item": item,
+        "count": lambda n: f"{n:,}",
+    }
     return environment.get_template("report_page.html")

@@ -25,7 +25,7 @@ PERCENT: Final = 100
 
 _COLUMNS: Final = (
     "row", "user", "verb", "kind", "platform", "country", "city", "access_point", "connection", "routing_version",
-    "sent_us", "answered_us", "app_before_ms", "code",
+    "planned_app_ms", "sent_us", "answered_us", "app_before_ms", "code",
 )  # fmt: skip
 
 Ints = NDArray[np.int64]
@@ -44,6 +44,7 @@ class Visits:
     user: Ints
     session: Ints
     day: Ints
+    planned_app_ms: Ints
     place: Ints
     point: Ints
     version: Ints
@@ -103,11 +104,13 @@ def of(ledger: Ledger, access: Access, points: AccessPoints, places: Places, off
     }
     platforms = len(frame["platform"].cat.categories)
     version = numbers["routing_version"]
+    app_ms = frame["app_before_ms"].fillna(frame["planned_app_ms"]).astype("int64")
     return Visits(
         row=numbers["row"],
         user=numbers["user"],
         session=numbers["user"] * platforms + _codes(frame["platform"]),
-        day=np.asarray(day_of(frame["app_before_ms"].fillna(0).astype("int64"), offset_ms), np.int64),
+        day=np.asarray(day_of(app_ms, offset_ms), np.int64),
+        planned_app_ms=frame["planned_app_ms"].to_numpy(np.int64),
         place=_places(frame, places),
         point=_points(frame["access_point"], points),
         version=version,

@@ -7,6 +7,7 @@ import pytest
 
 from analysis import report
 from tests.analysis.judging import judged
+from tests.analysis.roamers import Roamers, write
 from tests.analysis.runs import a_recording, a_run, a_statement
 
 
@@ -68,3 +69,54 @@ def test_a_run_without_plan_and_statement_has_a_page_with_its_findings(tmp_path:
     (run / "plan.json").unlink()
     (run / "statement.json").unlink()
     assert "plan.json is missing" in report.page(judged(run))
+
+
+def an_outage(folder: Path) -> Path:
+    play = Roamers()
+    play.outage()
+    return play.written(folder)
+
+
+def test_a_run_about_access_points_shows_where_users_came_in(tmp_path: Path) -> None:
+    run = an_outage(tmp_path)
+    page = report.page(judged(run))
+    assert page == report.page(judged(run))
+    for said in ("60 routed, 0 at a wrong access point", "48 = 48", "as played", "36 of 48 users"):
+        assert said in page
+    for name in ("world", "load", "hours"):
+        assert page.count(f'class="{name}-wide"') == page.count(f'class="{name}-narrow"') == 1
+    assert "hour of the billing day, UTC+8" in page
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert len(page.encode()) < 2_000_000
+
+
+def test_wrong_logins_stand_on_the_page_escaped(tmp_path: Path) -> None:
+    play = Roamers(8)
+    play.homes = {f"<{user}>": home for user, home in play.homes.items()}
+    for user in play.homes:
+        play.come(user, "za")
+    page = report.page(judged(play.written(tmp_path)))
+    assert "8 at a wrong access point" in page
+    assert "&lt;user_003&gt;" in page
+
+
+def test_an_access_point_of_the_runs_own_may_have_any_name(tmp_path: Path) -> None:
+    play = Roamers(8)
+    play.all_come()
+    access = play.access()
+    strange = {**access["points"][0], "code": "x$\\frac$<", "name": "$\\frac{<b>}", "latitude": 52.5, "longitude": 13.4}
+    access["points"].append(strange)
+    for row in play.ledger:
+        if row["city"] == "Berlin":
+            row["access_point"] = strange["code"]
+    page = report.page(judged(write(play.recording(), access, tmp_path)))
+    assert "$\\frac{&lt;b&gt;}" in page
+
+
+def test_a_run_about_access_points_in_which_nobody_came_has_a_page(tmp_path: Path) -> None:
+    play = Roamers()
+    play.come("user_000")
+    recording = play.recording()
+    recording.ledgers = [recording.ledgers[0].slice(0, 0)]
+    assert "Where users came in" not in report.page(judged(write(recording, play.access(), tmp_path)))
