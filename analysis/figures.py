@@ -189,25 +189,29 @@ def _filling(axes: Axes, series: CapSeries) -> None:
     title(axes, f"{series.quota.words}{scope}: places taken")
 
 
-def groups_by_day(days: Mapping[int, DayOfGroups], month: range) -> str:
+def groups_by_day(days: Mapping[int, DayOfGroups], month: range, *, narrow: bool) -> str:
     """Draw the net count of groups at the end of each day, with what was made and destroyed."""
-    with style("groups"):
-        figure = Figure(figsize=(10.4, 3.0))
-        figure.subplots_adjust(left=0.048, right=0.985, bottom=0.16, top=0.9)
+    name = "groups-narrow" if narrow else "groups-wide"
+    with style(name):
+        figure = Figure(figsize=(3.75, 3.2) if narrow else (10.4, 3.0))
+        left, right = (0.13, 0.97) if narrow else (0.048, 0.985)
+        figure.subplots_adjust(left=left, right=right, bottom=0.16, top=0.9)
         axes = figure.add_subplot()
         shown = sorted(day for day in days if day in month)
         made, gone = ([getattr(days[day], name) for day in shown] for name in ("made", "destroyed"))
         axes.bar(shown, made, width=0.7, color=ACCENT, alpha=0.35, label="made")
         axes.bar(shown, [-n for n in gone], width=0.7, fill=False, hatch="////", ec=SECOND, lw=0.8, label="destroyed")
         axes.step([*shown, month.stop], [days[day].left for day in [*shown, shown[-1]]], "o-", where="post",
-                  color=INK, ms=3.5, lw=1.3, label="left at the end of the day")  # fmt: skip
+                  color=INK, ms=2.5 if narrow else 3.5, lw=1.3, label="left at its end")  # fmt: skip
         axes.axhline(0, color=MUTED, lw=0.8)
         axes.set_xlim(month.start - 0.8, month.stop - 0.2)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: short(abs(value))))
-        axes.legend(loc="best", frameon=False, ncols=3, fontsize=8.5)
-        _calendar(axes, month, step=3)
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.25 * (high - low))
+        axes.legend(loc="upper right", frameon=False, ncols=3, fontsize=8 if narrow else 8.5, columnspacing=1.0)
+        _calendar(axes, month, step=7 if narrow else 3)
         title(axes, "groups by day")
-        return svg(figure, "groups", "Groups made and destroyed on each day, and how many were left")
+        return svg(figure, name, "Groups made and destroyed on each day, and how many were left")
 
 
 def style(name: str) -> AbstractContextManager[None]:

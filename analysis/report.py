@@ -19,7 +19,7 @@ from analysis.latencies import Latencies, quantile
 from analysis.plans import plans
 from analysis.verdict import Verdict
 from analysis.volumes import DayOfGroups
-from analysis.witnesses import WITNESSES
+from analysis.witnesses import WITNESSES, Summary
 
 CAP_PLOTS_MAX: Final = 3
 SLICES: Final = 120
@@ -60,7 +60,7 @@ def page(verdict: Verdict) -> str:
         mark=_MARKS[verdict.outcome],
         title=_TITLES[verdict.outcome],
         headlines=headlines(audit),
-        witnesses=[(name, audit.summaries[name]) for name in WITNESSES],
+        witnesses=_witnesses(audit),
         has_users=_has_users(audit),
         steps=waterfall(audit),
         outlook=verdict.outlook,
@@ -69,6 +69,7 @@ def page(verdict: Verdict) -> str:
         cap_plots=_cap_plots(audit),
         cap_sources=plans().sources if audit.caps else (),
         group_days=_group_days(audit),
+        group_plots=_group_plots(audit),
         access=audit.access,
         access_words=access_words,
         access_plots=_access_plots(audit),
@@ -157,6 +158,20 @@ def item(line: Line, plan: str) -> str:
     return names.get(line.item, line.item.replace("call_", "call minutes, ").replace("full_hd", "Full HD"))
 
 
+def _witnesses(audit: Audit) -> list[tuple[str, str, Summary | None]]:
+    """Each with the sign that stands between it and the one before, of those that are there."""
+    rows: list[tuple[str, str, Summary | None]] = []
+    before = None
+    for name in WITNESSES:
+        stated, sign = audit.summaries[name], ""
+        if before and stated:
+            # A plan may leave a range: what lies in it is no difference, and may not be equal either.
+            sign = "=" if stated.agrees_with(before) else "≠" if audit.differences else ""
+        rows.append((name, sign, stated))
+        before = stated or before
+    return rows
+
+
 def _has_users(audit: Audit) -> bool:
     """Whether a run is about users: somebody logged in, or nothing else was asked for."""
     return any(audit.counts.ledger.dau.values()) or not audit.counts.ledger.others
@@ -164,10 +179,7 @@ def _has_users(audit: Audit) -> bool:
 
 def _plots(audit: Audit, times: Latencies) -> dict[str, Markup | None]:
     plots: dict[str, Markup | None]
-    plots = dict.fromkeys(("wide", "narrow", "percentiles", "over_time", "groups"))
-    days = dict(_group_days(audit))
-    if audit.terms and len(days) > 1:
-        plots["groups"] = _inline(figures.groups_by_day(days, audit.terms.days))
+    plots = dict.fromkeys(("wide", "narrow", "percentiles", "over_time"))
     if audit.terms and audit.bill and _has_users(audit):
         for width in ("wide", "narrow"):
             svg = figures.dau_by_day(audit.counts.ledger.dau, audit.terms, audit.bill, narrow=width == "narrow")
@@ -200,6 +212,15 @@ def _access_plots(audit: Audit) -> dict[str, tuple[Markup, Markup]]:
         "hours": [access_plots.by_hour(access, offset_ms=offset_ms, narrow=narrow) for narrow in both],
     }
     return {name: (_inline(wide), _inline(narrow)) for name, (wide, narrow) in drawn.items()}
+
+
+def _group_plots(audit: Audit) -> list[Markup]:
+    """Wide and narrow; none where there is but one day."""
+    days = dict(_group_days(audit))
+    if audit.terms is None or len(days) <= 1:
+        return []
+    month = audit.terms.days
+    return [_inline(figures.groups_by_day(days, month, narrow=narrow)) for narrow in (False, True)]
 
 
 def _group_days(audit: Audit) -> list[tuple[int, DayOfGroups]]:
@@ -245,7 +266,7 @@ def _settings(audit: Audit) -> list[tuple[str, str]]:
             ("duration", f"{run.manifest.duration_s:,.1f} s"),
             ("server", ", ".join(str(value) for value in run.manifest.server.values())),
         ]
-    return [(name, str(value)) for name, value in rows]
+    return [(name, str(value) or ABSENT) for name, value in rows]
 
 
 @cache

@@ -7,6 +7,7 @@ import pytest
 
 from analysis import report
 from tests.analysis.judging import judged
+from tests.analysis.plays import Play
 from tests.analysis.roamers import Roamers, write
 from tests.analysis.runs import a_recording, a_run, a_statement
 
@@ -54,6 +55,44 @@ def test_the_bill_under_other_readings_is_shown(tmp_path: Path) -> None:
 )
 def test_small_months_have_a_page_too(tmp_path: Path, days: dict[str, int], plan: str) -> None:
     assert "Passed" in report.page(judged(a_run(tmp_path, days=days, plan=plan)))
+
+
+def signs(page: str) -> list[str]:
+    return re.findall(r'eyebrow">(\S \S+)</span>', page)
+
+
+def test_a_witness_is_set_against_the_one_before(tmp_path: Path) -> None:
+    assert signs(report.page(judged(a_run(tmp_path)))) == ["= ledger", "= journal", "= statement"]
+    recording = a_recording()
+    recording.journal = None
+    recording.plan["days"][1] |= {"dau_min": 51, "dau_max": 51}
+    assert signs(report.page(judged(recording.written(tmp_path, "other")))) == ["≠ ledger", "= statement"]
+
+
+def test_a_count_within_the_plans_range_is_no_difference(tmp_path: Path) -> None:
+    recording = a_recording()
+    recording.plan["days"][1]["dau_max"] = 51
+    assert signs(report.page(judged(recording.written(tmp_path)))) == ["= journal", "= statement"]
+
+
+def test_groups_by_day_are_drawn_wide_and_narrow(tmp_path: Path) -> None:
+    play = Play()
+    play.create("g0")
+    play.next_day()
+    play.create("g1")
+    page = report.page(judged(play.written(tmp_path)))
+    assert page.count('class="groups-wide"') == page.count('class="groups-narrow"') == 1
+
+
+def test_a_run_about_calls_shows_what_they_cost(tmp_path: Path) -> None:
+    play = Play("trial")
+    play.open_trial()
+    play.start_call("long", {"user_0": "4k"})
+    play.wait(7_200)
+    play.end_call("long")
+    page = report.page(judged(play.written(tmp_path)))
+    assert "<b>0.00</b>" in page
+    assert "groups at the peak" not in page
 
 
 def test_findings_stand_on_the_page_escaped(tmp_path: Path) -> None:

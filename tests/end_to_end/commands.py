@@ -18,6 +18,7 @@ from analysis import run_files
 
 LOCUST = str(Path(sys.executable).with_name("locust"))
 SPIKE = ("--peak-dau", "30000", "--baseline-dau", "300", "--month", "2026-10", "--seed", "7")
+LIVE_GROUPS = ("live_group_cap", "--attempts", "4000", "--rounds", "1")
 SPIKE_STARTS_MS = 1_792_080_000_000
 """2026-10-16 00:00 in UTC+8."""
 PLAYS_S_MAX = 150
@@ -54,8 +55,8 @@ def played(scenario: str, runs: Path, *options: str, **environment: str) -> Play
     return Played(done.returncode, (runs / run_files.LATEST).resolve(), done.stdout, done.stderr)
 
 
-def played_once(factory: pytest.TempPathFactory, name: str, *options: str) -> Played:
-    """One spike for all of pytest's processes: the first that wants it plays it, the others wait for it."""
+def played_once(factory: pytest.TempPathFactory, name: str, *options: str, scenario: str = "dau_spike") -> Played:
+    """One run for all of pytest's processes: the first that wants it plays it, the others wait for it."""
     root = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent
@@ -64,7 +65,7 @@ def played_once(factory: pytest.TempPathFactory, name: str, *options: str) -> Pl
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not kept.exists():
             runs.mkdir()
-            kept.write_text(json.dumps(played("dau_spike", runs, *options), default=str))
+            kept.write_text(json.dumps(played(scenario, runs, *options), default=str))
     code, run, out, err = json.loads(kept.read_text())
     return Played(code, Path(run), out, err)
 

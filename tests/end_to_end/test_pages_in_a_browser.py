@@ -16,6 +16,8 @@ from tests.end_to_end.commands import LOCUST, Played, wait_for
 pytestmark = pytest.mark.slow
 
 WIDTHS = {"phone": 390, "desktop": 1280}
+PAPER_PX = 695
+"""Of A4, between margins."""
 LINES_MAX = 8
 """A cell of a table with more lines is a column that was squeezed."""
 QUIET = (
@@ -42,6 +44,9 @@ CHARTS = """() => [...document.querySelectorAll("figure")].map(figure => [...fig
   .filter(chart => chart.getClientRects().length)
   .filter(chart => [...chart.querySelectorAll("path, use")].some(mark => mark.getBoundingClientRect().width))
   .length)"""
+CUT_ACROSS_PAGES = """() => [...document.querySelectorAll("figure, tr, table:not(.long), table:not(:has(thead))")]
+  .filter(part => getComputedStyle(part).breakInside !== "avoid" || (part.tagName === "TABLE" && !part.tHead))
+  .map(part => `${part.tagName} ${part.textContent.trim().slice(0, 40)}`)"""
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +85,26 @@ def is_listening(port: int) -> bool:
         return tried.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_the_report_is_whole_and_fetches_nothing(page: Page, healthy: Played) -> None:
-    assert shown(page, healthy.run / "report.html") == []
+@pytest.mark.parametrize("played", ["healthy", "live_groups", "outage"])
+def test_a_report_is_whole_and_fetches_nothing(page: Page, played: str, request: pytest.FixtureRequest) -> None:
+    run = request.getfixturevalue(played).run
+    assert shown(page, run / "report.html") == []
     assert page.evaluate(CLIPPED) == []
     assert page.evaluate(SQUEEZED, LINES_MAX) == []
     charts = page.evaluate(CHARTS)
     assert charts
     assert all(count == 1 for count in charts)
+
+
+def test_a_report_is_good_on_paper(browser: Browser, outage: Played) -> None:
+    page = browser.new_page(viewport={"width": PAPER_PX, "height": 900})
+    page.emulate_media(media="print")
+    shown(page, outage.run / "report.html")
+    assert page.evaluate(CLIPPED) == []
+    assert page.evaluate(SQUEEZED, LINES_MAX) == []
+    assert page.evaluate(CUT_ACROSS_PAGES) == []
+    assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgba(0, 0, 0, 0)"
+    page.close()
 
 
 def test_the_web_ui_shows_what_the_run_has_come_to(browser: Browser, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from analysis import run_files
 from tests.end_to_end.commands import (
     ENDS_S_MAX,
+    LIVE_GROUPS,
     Played,
     children,
     command,
@@ -25,7 +26,6 @@ from tests.end_to_end.commands import (
 
 pytestmark = pytest.mark.slow
 
-LIVE_GROUPS = ("live_group_cap", "--attempts", "4000", "--rounds", "1")
 ACCOUNTS = ("account_cap", "--attempts", "600")
 GROUPS = ("group_overage", "--groups", "11000", "--destroy", "1500")
 CALLS = ("call_trial", "--calls", "5")
@@ -41,11 +41,6 @@ def codes_of(run: Path, kind: str) -> dict[int, int]:
     table = ledger_table(run)
     counted = table.filter(pc.equal(table["kind"], kind))["code"].value_counts().to_pylist()
     return {one["values"]: one["counts"] for one in counted}
-
-
-@pytest.fixture(scope="module")
-def live_groups(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    return played(*_first(LIVE_GROUPS, tmp_path_factory.mktemp("runs")), "--processes", "2")
 
 
 def _first(scenario: tuple[str, ...], runs: Path) -> Iterator[str | Path]:
