@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,6 +45,8 @@ class Side:
     settings: Mapping[str, Any]
     runs: Sequence[Measurement]
     skipped: Sequence[str] = ()
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """Where the run of an id lies; runs of a baseline file lie nowhere."""
 
 
 def read(paths: Iterable[Path], metrics: Sequence[str]) -> Side:
@@ -53,7 +55,7 @@ def read(paths: Iterable[Path], metrics: Sequence[str]) -> Side:
     Raises BaselineError for a run that is not valid, that stands there twice, that was played under other settings,
     or that has no samples of a metric.
     """
-    sides = [part for path in paths for part in _parts(path, metrics)]
+    sides = list(parts(paths, metrics))
     skipped = [name for side in sides for name in side.skipped]
     sides = [side for side in sides if side.runs]
     if not sides:
@@ -63,9 +65,23 @@ def read(paths: Iterable[Path], metrics: Sequence[str]) -> Side:
         if different := differences(first.settings, side.settings):
             raise BaselineError(f"{first.runs[0].id} and {side.runs[0].id} differ in {'; '.join(different)}")
     runs = [run for side in sides for run in side.runs]
-    if repeated := _repeated(runs):
-        raise BaselineError(f"{repeated} is named twice: a run counts once")
-    return Side(first.settings, runs, skipped)
+    folders = {id_: folder for side in sides for id_, folder in side.folders.items()}
+    return Side(first.settings, runs, skipped, folders)
+
+
+def parts(paths: Iterable[Path], metrics: Sequence[str]) -> Iterator[Side]:
+    """Read them one by one, whatever their settings: a side for each run and each baseline file.
+
+    Raises BaselineError for a run that is not valid, that stands there twice, or that has no samples of a metric.
+    """
+    seen: set[str] = set()
+    for path in paths:
+        for part in _parts(path, metrics):
+            for run in part.runs:
+                if run.id in seen:
+                    raise BaselineError(f"{run.id} is named twice: a run counts once")
+                seen.add(run.id)
+            yield part
 
 
 def write(side: Side, path: Path) -> None:
@@ -141,7 +157,8 @@ def _from_run(path: Path, metrics: Sequence[str]) -> Side:
         raise BaselineError(f"{path}: {problem}")
     assert run.manifest is not None, "a run without a manifest has been refused"
     samples = Samples(run)
-    return Side(settings(run), [Measurement(run.manifest.id, _measured(samples, metrics, path))])
+    found = Measurement(run.manifest.id, _measured(samples, metrics, path))
+    return Side(settings(run), [found], folders={found.id: run.folder})
 
 
 def _problem(run: Run) -> str | None:
@@ -177,12 +194,3 @@ def _measured(samples: Samples, metrics: Sequence[str], path: Path) -> dict[str,
 
 def _is_run(path: Path) -> bool:
     return any((path / name).exists() for name in (run_files.PLAN, run_files.MANIFEST, run_files.LEDGER_FOLDER))
-
-
-def _repeated(runs: Iterable[Measurement]) -> str | None:
-    seen: set[str] = set()
-    for run in runs:
-        if run.id in seen:
-            return run.id
-        seen.add(run.id)
-    return None

@@ -24,6 +24,9 @@ DEFAULT_METRICS: Final = (
     "logins.per_second",
 )
 
+_WHOLE: Final = 1_000
+"""From here on nobody needs a fraction."""
+
 State = Literal["worse", "better", "same"]
 
 
@@ -90,17 +93,28 @@ class Comparison:
         width = max(len(each.metric) for each in self.differences)
         lines = [f"{'metric':{width}}  {'base':>10}  {'candidate':>10}  {'change':>8}  {'noise':>7}  {'p':>7}"]
         for each in self.differences:
-            figures = f"{each.base:>10,.4g}  {each.candidate:>10,.4g}  {each.change:>+8.1%}  {each.noise:>7.1%}"
+            figures = f"{figure(each.base):>10}  {figure(each.candidate):>10}  {each.change:>+8.1%}  {each.noise:>7.1%}"
             mark = "" if each.state == "same" else f"  {each.state}"
             lines.append(f"{each.metric:{width}}  {figures}  {each.p:>7.4f}{mark}")
-        return "\n".join([*lines, self._summary()])
+        return "\n".join([*lines, self.summary])
 
-    def _summary(self) -> str:
+    @property
+    def summary(self) -> str:
+        """Say in one line whether it is worse."""
         runs = f"{len(self.base.runs)} runs against {len(self.candidate.runs)}"
         if self.worse:
             return f"WORSE · {runs} · {', '.join(self.worse)}"
         effect, level = self.criteria.effect, self.criteria.level
         return f"not worse · {runs} · a change counts from {effect:.0%} on, at a significance of {level:g}"
+
+
+def figure(value: float) -> str:
+    """Write a metric's value for people.
+
+    >>> figure(0.71432), figure(1.2), figure(18_304.6)
+    ('0.7143', '1.2', '18,305')
+    """
+    return f"{value:,.0f}" if abs(value) >= _WHOLE else f"{value:.4g}"
 
 
 def check_metrics(names: Sequence[str]) -> None:

@@ -14,13 +14,15 @@ _COMPARE: Final = """\
 Tell whether runs became slower: many runs a side, one number a run and metric. A metric is
 worse when a rank test over the runs says so, for all metrics together, and the typical
 change is large enough. Give RUNs before and after a --, directories of runs, folders that
-hold such, or a baseline file.
+hold such, or a baseline file. Without a -- and with --html, runs of any settings are set
+side by side, and nothing is judged.
 
-exit codes: 0 not worse · 1 worse · 3 not comparable (settings differ, too few runs, …)"""
+exit codes: 0 not worse, or not judged · 1 worse · 3 not comparable (settings differ, too few runs, …)"""
 
 _MORE: Final = """\
 example:
-  python -m analysis compare before/ -- after/
+  python -m analysis compare before/ -- after/ --html comparison.html
+  python -m analysis compare runs/one runs/other --html comparison.html
   python -m analysis compare runs/a* --save-baseline baseline.json
   python -m analysis compare baseline.json -- runs/b* \\
     --metric "latency.service_p99_ms{verb=login, day=spike}"
@@ -55,6 +57,9 @@ def add(commands: "argparse._SubParsersAction[Any]", refuse: Callable[[str], int
     parser.add_argument(
         "--save-baseline", type=Path, metavar="FILE", help="keep the last side, unless it is worse; one side is enough"
     )
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a page: verdicts, bills, caps, times, settings"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(command=lambda chosen: _compare(chosen, refuse))
 
@@ -78,6 +83,8 @@ def _compare(chosen: argparse.Namespace, refuse: Callable[[str], int]) -> int:
     metrics = chosen.metric or comparison.DEFAULT_METRICS
     try:
         comparison.check_metrics(metrics)
+        if not chosen.candidate and chosen.html:
+            return _side_by_side(chosen, metrics, refuse)
         base = baselines.read(chosen.base, metrics)
         if not chosen.candidate:
             return _save_only(base, chosen, refuse)
@@ -85,16 +92,38 @@ def _compare(chosen: argparse.Namespace, refuse: Callable[[str], int]) -> int:
         usual = comparison.DEFAULT
         criteria = comparison.Criteria(chosen.effect or usual.effect, chosen.significance or usual.level)
         compared = comparison.compare(base, candidate, metrics, criteria, chosen.allow)
+        if chosen.html:
+            from analysis import comparison_page  # noqa: PLC0415
+
+            _write_page(comparison_page.judged(compared), chosen.html)
         if chosen.save_baseline and not compared.worse:
             baselines.write(candidate, chosen.save_baseline)
     except baselines.BaselineError as wrong:
         return refuse(str(wrong))
     except OSError as unwritable:
         return refuse(f"cannot write {chosen.save_baseline}: {unwritable.strerror}")
-    _name_skipped(base, candidate)
+    _name_skipped([*base.skipped, *candidate.skipped])
     text = json.dumps(compared.document(), indent=2, ensure_ascii=False) if chosen.json else compared.text()
     sys.stdout.write(f"{text}\n")
     return compared.exit_code
+
+
+def _side_by_side(chosen: argparse.Namespace, metrics: Sequence[str], refuse: Callable[[str], int]) -> int:
+    """Show runs of any settings; without two sides there is nothing to judge, and nothing to keep as a baseline."""
+    from analysis import comparison_page, side_by_side  # noqa: PLC0415
+
+    if chosen.save_baseline:
+        return refuse("--save-baseline keeps the runs of a side: give it without --html, or with a -- and a candidate")
+    rows, skipped = side_by_side.read(chosen.base, chosen.metric or ())
+    _write_page(comparison_page.unjudged(rows, metrics), chosen.html)
+    _name_skipped(skipped)
+    text = (
+        json.dumps(side_by_side.document(rows), indent=2, ensure_ascii=False)
+        if chosen.json
+        else side_by_side.text(rows)
+    )
+    sys.stdout.write(f"{text}\n")
+    return 0
 
 
 def _save_only(base: "Side", chosen: argparse.Namespace, refuse: Callable[[str], int]) -> int:
@@ -103,14 +132,23 @@ def _save_only(base: "Side", chosen: argparse.Namespace, refuse: Callable[[str],
     if chosen.save_baseline is None:
         return refuse("nothing to compare with: give the candidate's runs after a --, or --save-baseline FILE")
     baselines.write(base, chosen.save_baseline)
-    _name_skipped(base)
+    _name_skipped(base.skipped)
     count = len(base.runs)
     sys.stdout.write(f"{chosen.save_baseline}: {count} run{'' if count == 1 else 's'}\n")
     return 0
 
 
-def _name_skipped(*sides: "Side") -> None:
-    for name in (name for side in sides for name in side.skipped):
+def _write_page(page: str, path: Path) -> None:
+    from analysis import baselines, pages  # noqa: PLC0415
+
+    try:
+        pages.write(page, path)
+    except OSError as unwritable:
+        raise baselines.BaselineError(f"cannot write {path}: {unwritable.strerror}") from unwritable
+
+
+def _name_skipped(names: Sequence[str]) -> None:
+    for name in names:
         sys.stderr.write(f"skipped, not finished: {name}\n")
 
 

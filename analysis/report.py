@@ -2,14 +2,12 @@
 
 import json
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
 from markupsafe import Markup
 
-from analysis import access_plots, access_words, cap_series, figures, latencies, regrets, run_files
+from analysis import access_plots, access_words, cap_series, figures, latencies, pages, regrets, run_files
 from analysis.access import POLICY_WORDS
 from analysis.audit import ACCESS, CAPS, COMPLETENESS, DIFFERENCES, Audit
 from analysis.billing_days import iso
@@ -42,16 +40,15 @@ class Step:
 
 def write(verdict: Verdict, folder: Path) -> None:
     """Write the page; raises OSError."""
-    draft = folder / f".{run_files.REPORT}"
-    draft.write_text(page(verdict), encoding="utf-8")
-    draft.replace(folder / run_files.REPORT)
+    pages.write(page(verdict), folder / run_files.REPORT)
 
 
 def page(verdict: Verdict) -> str:
     """Return the page as HTML."""
     audit = verdict.audit
     times = latencies.of(audit.run.ledger.answered)
-    return _template().render(
+    return pages.render(
+        "report_page.html",
         verdict=verdict,
         audit=audit,
         run=audit.run,
@@ -60,6 +57,7 @@ def page(verdict: Verdict) -> str:
         mark=_MARKS[verdict.outcome],
         title=_TITLES[verdict.outcome],
         headlines=headlines(audit),
+        item=item,
         witnesses=_witnesses(audit),
         has_users=_has_users(audit),
         steps=waterfall(audit),
@@ -183,18 +181,18 @@ def _plots(audit: Audit, times: Latencies) -> dict[str, Markup | None]:
     if audit.terms and audit.bill and _has_users(audit):
         for width in ("wide", "narrow"):
             svg = figures.dau_by_day(audit.counts.ledger.dau, audit.terms, audit.bill, narrow=width == "narrow")
-            plots[width] = _inline(svg)
+            plots[width] = pages.inline(svg)
     if len(times.service_ms):
         line = latencies.timeline(audit.run.ledger.answered, SLICES)
-        plots["percentiles"] = _inline(figures.percentiles(times))
-        plots["over_time"] = _inline(figures.over_time(line))
+        plots["percentiles"] = pages.inline(figures.percentiles(times))
+        plots["over_time"] = pages.inline(figures.over_time(line))
     return plots
 
 
 def _cap_plots(audit: Audit) -> list[tuple[Markup, Markup]]:
     """Each wide and narrow."""
     return [
-        (_inline(figures.cap_over_time(one, narrow=False)), _inline(figures.cap_over_time(one, narrow=True)))
+        (pages.inline(figures.cap_over_time(one, narrow=False)), pages.inline(figures.cap_over_time(one, narrow=True)))
         for one in cap_series.of_audit(audit)[:CAP_PLOTS_MAX]
     ]
 
@@ -211,7 +209,7 @@ def _access_plots(audit: Audit) -> dict[str, tuple[Markup, Markup]]:
         "load": [access_plots.load_over_time(access, narrow=narrow) for narrow in both],
         "hours": [access_plots.by_hour(access, offset_ms=offset_ms, narrow=narrow) for narrow in both],
     }
-    return {name: (_inline(wide), _inline(narrow)) for name, (wide, narrow) in drawn.items()}
+    return {name: (pages.inline(wide), pages.inline(narrow)) for name, (wide, narrow) in drawn.items()}
 
 
 def _group_plots(audit: Audit) -> list[Markup]:
@@ -220,16 +218,12 @@ def _group_plots(audit: Audit) -> list[Markup]:
     if audit.terms is None or len(days) <= 1:
         return []
     month = audit.terms.days
-    return [_inline(figures.groups_by_day(days, month, narrow=narrow)) for narrow in (False, True)]
+    return [pages.inline(figures.groups_by_day(days, month, narrow=narrow)) for narrow in (False, True)]
 
 
 def _group_days(audit: Audit) -> list[tuple[int, DayOfGroups]]:
     volume = audit.counts.journal_volume or audit.counts.ledger_volume
     return sorted(volume.groups_by_day.items())
-
-
-def _inline(svg: str) -> Markup:
-    return Markup(svg)  # noqa: S704 -- drawn here, from numbers and dates
 
 
 def _table(times: Latencies) -> list[tuple[str, list[str]]]:
@@ -267,23 +261,3 @@ def _settings(audit: Audit) -> list[tuple[str, str]]:
             ("server", ", ".join(str(value) for value in run.manifest.server.values())),
         ]
     return [(name, str(value) or ABSENT) for name, value in rows]
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {
-        "percent": lambda part: f"{100 * part:.1f} %",
-        "money": money,
-        "price": price,
-        "iso": iso,
-        "item": item,
-        "count": lambda n: f"{n:,}",
-    }
-    return environment.get_template("report_page.html")

@@ -1,4 +1,4 @@
-"""The report in a real browser: charts are drawn, nothing is clipped or squeezed, nothing is fetched from anywhere."""
+"""The pages in a real browser: charts are drawn, nothing is clipped or squeezed, nothing is fetched from anywhere."""
 
 import os
 import shutil
@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from analysis import comparison, comparison_page
+from analysis.__main__ import main
+from benchmarks import noisy_runs
 from tests.end_to_end.commands import LOCUST, Played, wait_for
 
 pytestmark = pytest.mark.slow
@@ -85,10 +88,7 @@ def is_listening(port: int) -> bool:
         return tried.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.mark.parametrize("played", ["healthy", "live_groups", "outage"])
-def test_a_report_is_whole_and_fetches_nothing(page: Page, played: str, request: pytest.FixtureRequest) -> None:
-    run = request.getfixturevalue(played).run
-    assert shown(page, run / "report.html") == []
+def assert_whole(page: Page) -> None:
     assert page.evaluate(CLIPPED) == []
     assert page.evaluate(SQUEEZED, LINES_MAX) == []
     charts = page.evaluate(CHARTS)
@@ -96,12 +96,36 @@ def test_a_report_is_whole_and_fetches_nothing(page: Page, played: str, request:
     assert all(count == 1 for count in charts)
 
 
+@pytest.mark.parametrize("played", ["healthy", "live_groups", "outage"])
+def test_a_report_is_whole_and_fetches_nothing(page: Page, played: str, request: pytest.FixtureRequest) -> None:
+    assert shown(page, request.getfixturevalue(played).run / "report.html") == []
+    assert_whole(page)
+
+
+def test_runs_side_by_side_are_whole_and_fetch_nothing(
+    page: Page, healthy: Played, live_groups: Played, outage: Played, tmp_path: Path
+) -> None:
+    file = tmp_path / "page.html"
+    assert main(["compare", *(str(played.run) for played in (healthy, live_groups, outage)), "--html", str(file)]) == 0
+    assert shown(page, file) == []
+    assert_whole(page)
+    assert page.locator("h1").inner_text().endswith("3 runs side by side")
+
+
+def test_a_judged_comparison_is_whole_and_fetches_nothing(page: Page, tmp_path: Path) -> None:
+    sides = next(noisy_runs.pairs(1, 6, 1.5, seed=7))
+    file = tmp_path / "page.html"
+    file.write_text(comparison_page.judged(comparison.compare(*sides)))
+    assert shown(page, file) == []
+    assert_whole(page)
+    assert page.locator("h1").inner_text().endswith("Worse")
+
+
 def test_a_report_is_good_on_paper(browser: Browser, outage: Played) -> None:
     page = browser.new_page(viewport={"width": PAPER_PX, "height": 900})
     page.emulate_media(media="print")
     shown(page, outage.run / "report.html")
-    assert page.evaluate(CLIPPED) == []
-    assert page.evaluate(SQUEEZED, LINES_MAX) == []
+    assert_whole(page)
     assert page.evaluate(CUT_ACROSS_PAGES) == []
     assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgba(0, 0, 0, 0)"
     page.close()
