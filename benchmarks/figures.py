@@ -33,7 +33,7 @@ class Result:
 def spike_day() -> list[Result]:
     """Logins a second on the spike day, arrivals being planned faster than anybody answers; and the audit's time."""
     with tempfile.TemporaryDirectory() as runs:
-        _locust(runs, "--rate", "100000")
+        play_spike(runs, "--rate", "100000")
         run = next(path.resolve() for path in Path(runs).iterdir() if path.name == "latest")
         spike = json.loads((run / "manifest.json").read_text())["spike"]
         rate = spike["logins"] / spike["duration_s"]
@@ -58,7 +58,7 @@ def demo() -> list[Result]:
     """The wall time of what `make demo` runs, after set-up."""
     with tempfile.TemporaryDirectory() as runs:
         began = time.perf_counter()
-        _locust(runs)
+        play_spike(runs)
         duration = time.perf_counter() - began
     return [
         Result("make demo after set-up", duration, "s", "≤ 100", duration <= 100, "from the command to the verdict")
@@ -172,7 +172,7 @@ def _comparison(runs: int) -> list[Result]:
     ]
 
 
-def _locust(runs: str, *more: str) -> None:
+def play_spike(runs: str, *more: str) -> None:
     command = [str(Path(sys.executable).with_name("locust")), "-f", "locustfiles/dau_spike.py", "--headless"]
     subprocess.run([*command, "--runs", runs, *SPIKE, *more], check=True, stdout=subprocess.DEVNULL)
 

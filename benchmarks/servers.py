@@ -66,7 +66,7 @@ def moto() -> Iterator[Measured]:
     """Moto's server; FileNotFoundError says how to install it."""
     if not MOTO.exists():
         raise FileNotFoundError(f"{MOTO} is missing: make {MOTO.parent.parent}")
-    port = _free_port()
+    port = free_port()
     command = [str(MOTO), "-H", "127.0.0.1", "-p", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
@@ -76,7 +76,7 @@ def moto() -> Iterator[Measured]:
             process.terminate()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
 
