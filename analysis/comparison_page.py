@@ -17,8 +17,7 @@ from analysis.side_by_side import Row
 PANELS_MAX: Final = 12
 """Further metrics stand in the table alone."""
 
-_MARKS: Final = {"passed": "✓", "failed": "✕"}
-"""An invalid run is compared with nothing."""
+_MARKS: Final = {"passed": "✓", "failed": "✕", "invalid": "!"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,9 @@ def unjudged(rows: Sequence[Row], metrics: Sequence[str]) -> str:
     panels = [_panel(rows, text, text) for text in found[:PANELS_MAX]]
     outcomes = Counter(row.outcome for row in rows)
     told = " · ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
-    head = _Head(f"{len(rows)} runs side by side", "failed" if outcomes["failed"] else "passed", told)
+    # Without a verdict of each there is nothing to be glad of, though nothing wrong is known either.
+    state = "failed" if outcomes["failed"] else "passed" if outcomes["passed"] == len(rows) else "invalid"
+    head = _Head(f"{len(rows)} runs side by side", state, told)
     return _page(rows, panels, head, None)
 
 

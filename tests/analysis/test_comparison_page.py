@@ -94,6 +94,13 @@ def test_runs_stand_side_by_side_and_come_to_the_same(runs: Path, capsys: pytest
     assert said[-1].startswith("all 2 runs come to the same")
 
 
+@pytest.mark.parametrize(
+    ("others", "state"), [(("other",), "passed"), (("fresh",), "invalid"), (("fresh", "wrong"), "failed")]
+)
+def test_the_page_looks_as_the_worst_of_its_runs(runs: Path, others: tuple[str, ...], state: str) -> None:
+    assert f'<body class="{state}">' in page_of(runs, "one", *others)
+
+
 def test_what_runs_do_not_share_is_named(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = page_of(runs, "one", "wrong", "fresh")
     assert "1 passed · 1 failed · 1 not audited" in page
