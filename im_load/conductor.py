@@ -91,6 +91,8 @@ class Conductor:
         self._points: list[dict[str, Any]] = []
         self.shows_points = False
         """Whether somebody looks at the access points while the run goes on."""
+        self.sources: list[str] = []
+        """Addresses of this machine that its connections come from; none: the kernel's choice."""
         self._over = Event()
         self.has_begun = False
         self.is_interrupted = False
@@ -293,6 +295,7 @@ class Conductor:
             "month_start_ms": self._day_start_ms(0),
             "rate": self._options.rate,
             "connections": self._options.connections,
+            "sources": self.sources,
             "zero_ns": zero_ns,
             "drivers": drivers,
         }
@@ -595,8 +598,8 @@ def check_gates(path: Path) -> None:
         raise WrongInputError(f"--gates {done.stderr.strip().removeprefix('python -m analysis: ')}")
 
 
-def check_host(options: RunOptions) -> None:
-    """That a given server answers and can be driven. Raises ServerError with one line."""
+def check_host(options: RunOptions) -> dict[str, Any] | None:
+    """That a given server answers and can be driven; returns the app that is to be used. Raises ServerError."""
     assert options.host is not None, "only a given host is checked"
     status, _ = Http(options.host).request("GET", "/v4/openim/none")
     if status != 200:  # noqa: PLR2004 -- the vendor's API answers 200 to everything
@@ -612,7 +615,8 @@ def check_host(options: RunOptions) -> None:
     if options.sdkappid:
         if not options.key:
             raise ServerError("--sdkappid needs --key, to sign in its users")
-        _usable_app(control, options.host, options)
+        return _usable_app(control, options.host, options)
+    return None
 
 
 def _usable_app(control: Control, url: str, options: RunOptions) -> dict[str, Any]:

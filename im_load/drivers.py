@@ -17,6 +17,7 @@ from im_load.plans.arrivals import CONTROL, GATEWAY, LOGIN, REST, Arrivals, Phas
 from im_load.requests import ControlCalls, Frames, RestCalls
 from im_load.rest import Lanes
 from im_load.roaming import Roaming
+from im_load.sockets import in_turn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,6 +98,7 @@ class Driver:
         self._drivers = assignment.drivers
         self._rate = assignment.rate
         self._connections = 0
+        self._sources = in_turn(assignment.sources)
         key = assignment.sdkappid, assignment.key
         self._frames, self._calls = Frames(plan, *key), RestCalls(plan, *key)
         control = ControlCalls(plan, assignment.sdkappid, assignment.control_prefix)
@@ -192,6 +194,10 @@ class Driver:
         """32 hex digits, unlike any other of this run, and the same in the next run with the same seed."""
         self._connections += 1
         return chance.hex_digits(self.worker.plan.options.seed, self._number, self._connections)
+
+    def source(self) -> str | None:
+        """The address from which its next connection comes; None: as the kernel pleases."""
+        return next(self._sources)
 
     def _each_due(self) -> None:
         share, worker = self.share, self.worker

@@ -141,7 +141,7 @@ class Gateway:
 
     def _new_trunk(self, point: str) -> Trunk:
         url = f"{self._gateway_url}/ap/{point}" if point else self._gateway_url
-        return Trunk(url, self._driver.connection_id(), self._sdkappid)
+        return Trunk(url, self._driver.connection_id(), self._sdkappid, self._driver.source())
 
     def _read(self, trunk: Trunk) -> None:
         try:

@@ -7,9 +7,7 @@ harness must be the faster side. Knows nothing of plans.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from gevent import socket
-
-from im_load.trunk import CONNECT_TIMEOUT_S, resolved
+from im_load.sockets import connected
 
 READ_BYTES: Final = 64 * 1024
 ANSWER_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -28,12 +26,16 @@ class CallFailedError(ConnectionError):
 class KeepAlive:
     """One connection; opened when it is needed."""
 
-    def __init__(self, host: str, port: int, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, host: str, port: int, headers: Mapping[str, str] | None = None, source: str | None = None
+    ) -> None:
+        """`source` is the address of this machine that it comes from."""
         self._host, self._port = host, port
         lines = [f"Host: {host}:{port}", "Content-Type: application/json"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         self._lines = "\r\n".join(lines)
-        self._socket: socket.socket | None = None
+        self._source = source
+        self._socket: Any = None
         self._rest = b""
 
     @property
@@ -43,11 +45,7 @@ class KeepAlive:
     def open(self, timeout_s: float) -> None:
         """Connect. Raises CallFailedError."""
         try:
-            family, where = resolved(self._host, self._port)
-            self._socket = socket.socket(family, socket.SOCK_STREAM)
-            self._socket.settimeout(CONNECT_TIMEOUT_S)
-            self._socket.connect(where)
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket = connected(self._host, self._port, self._source)
             self._socket.settimeout(timeout_s)
         except OSError as error:
             self.close()

@@ -109,7 +109,7 @@ def checked(parsed: Any, planned: type_planned) -> RunOptions:  # noqa: ANN401 -
         sdkappid=_integer("--sdkappid", parsed.sdkappid or 0, 0, 2**32),
         key=parsed.key or "",
         defect=parsed.defect or None,
-        runs=_runs(parsed.runs),
+        runs=_runs(parsed.runs, makes=not getattr(parsed, "dry_run", False)),
         gates=gates,
         routing=_routing(parsed),
         given=_given(parsed, host),
@@ -241,10 +241,12 @@ def _check_drivers(count: int | None) -> None:
         raise WrongInputError(message)
 
 
-def _runs(name: str) -> Path:
+def _runs(name: str, *, makes: bool) -> Path:
     if not name:
         raise WrongInputError("--runs: name a folder")
     path = Path(name)
+    if not makes:
+        return path
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

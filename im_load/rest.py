@@ -113,7 +113,7 @@ class Lanes:
     def _lane(self, number: int) -> _Lane:
         lane = self._lanes.get(number)
         if lane is None:
-            connection = KeepAlive(*self._address, self._headers)
+            connection = KeepAlive(*self._address, self._headers, self._driver.source())
             lane = self._lanes[number] = _Lane(self._driver.connection_id(), connection)
         return lane
 
@@ -137,7 +137,8 @@ class Lanes:
 
     def _work(self, lane: _Lane) -> None:
         while lane.waiting and not self._driver.failure:
-            if self._is_connected(lane):
+            # Connecting takes a while, in which all may have been given up.
+            if self._is_connected(lane) and lane.waiting:
                 self._call(lane, lane.waiting.popleft())
         lane.greenlet = None
 

@@ -214,7 +214,7 @@ class Roaming:
             if trunk is not None:
                 self._lost(trunk)
             url = f"{self._gateway_url}/ap/{point}"
-            trunk = Trunk(url, self._driver.connection_id(), self._sdkappid)
+            trunk = Trunk(url, self._driver.connection_id(), self._sdkappid, self._driver.source())
             trunk.open()
             self._trunks[point] = trunk
             self._slot_of[trunk] = next(self._next_slot)

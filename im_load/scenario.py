@@ -7,9 +7,10 @@ import signal
 import socket
 import sys
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, NoReturn
+from urllib.parse import urlsplit
 
 import gevent
 import psutil
@@ -19,11 +20,12 @@ from locust.env import Environment
 from locust.exception import RPCError
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
-from im_load import live_tab
+from im_load import dry_run, live_tab, machine
 from im_load import options as checking
 from im_load.conductor import INVALID, WRONG_USE, Conductor, check_gates, check_host
 from im_load.control import ServerError
 from im_load.daily_dau import WrongInputError
+from im_load.sockets import sources_max
 from im_load.worker import Worker, assignment_from
 
 REPORT_INTERVAL_S: Final = 0.5
@@ -32,6 +34,8 @@ GC_YOUNG_OBJECTS: Final = 200_000
 _NO_PATCHES: Final = "LOCUST_SKIP_MONKEY_PATCH"
 ENDING_S: Final = 2.0
 """For an interrupted Locust to end by itself."""
+EMBEDDED: Final = "//127.0.0.1"
+"""Where the embedded server listens."""
 DRAIN_TIMEOUT_S: Final = 15.0
 """How long a worker that was told to end waits for the conductor to drain it."""
 
@@ -56,6 +60,7 @@ class Scenario:
         self._app_plans = app_plans
         self._conductor: Conductor | None = None
         self._options: checking.RunOptions | None = None
+        self._dry_run: dry_run.DryRun | None = None
         self._environment: Environment | None = None
         self.worker: Worker | None = None
 
@@ -151,12 +156,26 @@ class Scenario:
             self._options = checking.checked(parsed, self._planned)
             if self._options.gates:
                 check_gates(self._options.gates)
-            if self._options.host:
-                check_host(self._options)
+            app = check_host(self._options) if self._options.host else None
             parsed.num_users = max(parsed.num_users or 1, parsed.expect_workers or 1)
             parsed.spawn_rate = parsed.spawn_rate or SPAWN_PER_SECOND
+            self._dry_run = self._looked_at(self._options, parsed, app)
+            if parsed.dry_run:
+                _show(self._dry_run)
+            # In the web UI it may still become another run.
+            if parsed.headless and not parsed.try_anyway:
+                self._dry_run.check()
         except (WrongInputError, ServerError) as error:
             _exit_with(str(error))
+
+    def _looked_at(
+        self, options: checking.RunOptions, parsed: Namespace, app: Mapping[str, Any] | None = None
+    ) -> dry_run.DryRun:
+        """The run on this machine. Raises WrongInputError."""
+        workers = parsed.expect_workers if parsed.master or parsed.processes else 1
+        host = urlsplit(options.host or EMBEDDED).hostname or ""
+        found = machine.here(options.runs, sources_max(host))
+        return dry_run.of(self._name, options, found, workers=max(1, workers), drivers=parsed.num_users, app=app)
 
     def _listen_as_conductor(self, environment: Environment) -> None:
         runner = environment.runner
@@ -208,20 +227,30 @@ class Scenario:
         """Each start, also from the web UI, is a run of its own."""
         self._conductor = None
         try:
-            # The web UI may have changed options since the command line.
-            self._options = checking.checked(environment.parsed_options, self._planned)
+            if environment.web_ui is not None:
+                self._prepare_again(environment.parsed_options)
         except WrongInputError as error:
             logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 -- one line, no traceback
             environment.process_exit_code = WRONG_USE
             gevent.spawn(_end, environment)
             return
+        assert self._options is not None, "a run starts after it has been prepared"
+        assert self._dry_run is not None, "as above"
         self._conductor = Conductor(self._options, self._name, _sender(environment))
+        self._conductor.sources = self._dry_run.sources
         self._conductor.shows_points = environment.web_ui is not None
         total = environment.stats.total
         self._conductor.locust_totals = lambda: {
             "requests": total.num_requests,
             "failures": total.num_failures,
         }
+
+    def _prepare_again(self, parsed: Any) -> None:
+        """The web UI may have changed options since the command line. Raises WrongInputError."""
+        self._options = checking.checked(parsed, self._planned)
+        self._dry_run = self._looked_at(self._options, parsed)
+        if not parsed.try_anyway:
+            self._dry_run.check()
 
     def _start_worker(self, environment: Environment) -> None:
         runner = environment.runner
@@ -356,6 +385,20 @@ def add_common_options(parser: LocustArgumentParser, app_plans: Sequence[str]) -
     add("--sdkappid", type=str, default="", help="an app of --host, not used yet (default: a fresh one)")
     add("--key", type=str, default="", is_secret=True, env_var="IM_APP_KEY", help="that app's key")
     add(
+        "--dry-run",
+        action="store_true",
+        default=False,
+        include_in_web_ui=False,
+        help="tell what the run would do, cost and need, and whether this machine can carry it; start nothing",
+    )
+    add(
+        "--try-anyway",
+        action="store_true",
+        default=False,
+        include_in_web_ui=False,
+        help="play what this machine, by all that is known of it, cannot carry",
+    )
+    add(
         "--real-host-costs-money",
         action="store_true",
         default=False,
@@ -438,8 +481,20 @@ def _end(environment: Environment) -> None:
         runner.stop()
 
 
+def _show(looked_at: dry_run.DryRun) -> NoReturn:
+    print(looked_at.text(), flush=True)
+    if looked_at.lacks:
+        _exit_with("\n  ".join(["this machine cannot carry it", *looked_at.lacks]))
+    print("this machine can carry it; nothing was started", flush=True)
+    _exit(0)
+
+
 def _exit_with(text: str, code: int = WRONG_USE) -> NoReturn:
     print(f"locust: {text}", file=sys.stderr, flush=True)
+    _exit(code)
+
+
+def _exit(code: int) -> NoReturn:
     # Workers of --processes still wait for a master that will never answer; Locust would wait a minute for them.
     for child in psutil.Process().children():
         child.kill()

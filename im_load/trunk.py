@@ -6,11 +6,9 @@ and sockets; knows nothing of plans. gevent, not Locust: tests drive it without 
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from gevent import socket
 from gevent.lock import Semaphore
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidState
@@ -18,17 +16,11 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-CONNECT_TIMEOUT_S: Final = 10.0
+from im_load.sockets import connected
+
 READ_BYTES: Final = 256 * 1024
 
 type_on_messages = Callable[["Trunk", list[bytes]], None]
-
-
-@lru_cache
-def resolved(host: str, port: int) -> tuple[int, tuple[Any, ...]]:
-    """Address family and address, looked up once: gevent sends every look-up through a thread, a third of a connect."""
-    family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    return family, where
 
 
 class TrunkBrokenError(ConnectionError):
@@ -38,7 +30,8 @@ class TrunkBrokenError(ConnectionError):
 class Trunk:
     """One connection and its sequence of requests."""
 
-    def __init__(self, gateway_url: str, instance_id: str, sdkappid: int) -> None:
+    def __init__(self, gateway_url: str, instance_id: str, sdkappid: int, source: str | None = None) -> None:
+        """`source` is the address of this machine that it comes from."""
         self.instance_id = instance_id
         self.seq = 0
         self.requests: dict[int, Any] = {}
@@ -46,7 +39,8 @@ class Trunk:
         self.is_open = False
         self.name = urlsplit(gateway_url).netloc
         self._url = f"{gateway_url}/binfo?sdkappid={sdkappid}&instanceid={instance_id}&platform=7&sdkversion=im-load"
-        self._socket: socket.socket | None = None
+        self._source = source
+        self._socket: Any = None
         self._sending = Semaphore()
         self._protocol = ClientProtocol(parse_uri(self._url), max_size=1 << 20)
 
@@ -54,11 +48,7 @@ class Trunk:
         """Connect and shake hands. Raises TrunkBrokenError."""
         address = urlsplit(self._url)
         try:
-            family, where = resolved(address.hostname or "", address.port or 80)
-            self._socket = socket.socket(family, socket.SOCK_STREAM)
-            self._socket.settimeout(CONNECT_TIMEOUT_S)
-            self._socket.connect(where)
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket = connected(address.hostname or "", address.port or 80, self._source)
             self._protocol.send_request(self._protocol.connect())
             self._flush()
             # A server that says no may keep its connection open: then the state stays as it is.

@@ -55,6 +55,8 @@ class Assignment:
     month_start_ms: int
     rate: float
     connections: str
+    sources: list[str]
+    """Addresses that connections come from, in turn; none: the kernel's choice."""
     zero_ns: int
     """The run's zero on the monotonic clock, which processes of one machine share."""
     shares: list[int]

@@ -15,9 +15,11 @@ import numpy as np
 from im_load.daily_dau import WrongInputError
 from im_load.plans.arrivals import (
     DELETE,
+    GATEWAY,
     HOUR_MS,
     IMPORT,
     LOGIN,
+    REST,
     Arrivals,
     Expected,
     Ints,
@@ -47,6 +49,7 @@ class AccountCapOptions(PlanOptions):
 class AccountCapPlan(Plan):
     """Five days of races; every outcome is exact, only who wins is not."""
 
+    doors = frozenset({GATEWAY, REST})
     watched = ("accounts", "accounts")
 
     def __init__(self, options: AccountCapOptions) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from im_load import chance
 from im_load.daily_dau import month_dates
 from im_load.plans.arrivals import (
+    CONTROL,
     DAY_MS,
     END_CALL,
     HOUR_MS,
@@ -66,6 +67,8 @@ class CallTrialOptions(PlanOptions):
 
 class CallTrialPlan(Plan):
     """A trial is opened on the month's first day; it ends 60 days later, a second one follows, a third does not."""
+
+    doors = frozenset({CONTROL})
 
     def __init__(self, options: CallTrialOptions) -> None:
         self._seed, self._callers = options.seed, options.callers

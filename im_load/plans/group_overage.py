@@ -48,6 +48,7 @@ class GroupOverageOptions(PlanOptions):
 class GroupOveragePlan(Plan):
     """Owners are imported, groups are created day by day as fast as the quotas allow, then some are destroyed."""
 
+    doors = frozenset({REST})
     watched = ("groups", "groups")
 
     def __init__(self, options: GroupOverageOptions) -> None:

@@ -53,6 +53,7 @@ class LiveGroupCapOptions(PlanOptions):
 class LiveGroupCapPlan(Plan):
     """Owners log in on the first day; then rounds of race, clearing and churn; at last rooms that nobody is in."""
 
+    doors = frozenset({GATEWAY, REST})
     keeps_sessions = True
     watched = ("live_groups", "live groups")
 

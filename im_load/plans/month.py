@@ -44,6 +44,8 @@ LATE_PERMILLE: Final = 10
 """Users whose first login falls into the day's last second. Those active on the next day too log in at its first; the
 others take their session up again then, which counts for nothing."""
 REFUSED_PERMILLE: Final = 5
+ARRIVALS_PERMILLE: Final = 1_000 + AGAIN_PERMILLE + SECOND_DEVICE_PERMILLE + LATE_PERMILLE + REFUSED_PERMILLE
+"""Of a day's users, roughly."""
 REGULARS: Final = 3
 """An ordinary day's users come from a circle of this many times their number, so that most return."""
 
@@ -99,6 +101,15 @@ class MonthPlan(Plan):
         most = min(dau, limit)
         # Accounts register until the cap: on the first day with anybody every place goes to somebody of that day.
         return (0, most) if any(self._daily_dau[:day]) else (most, most)
+
+    def monthly_users(self) -> int:
+        come = np.zeros(self.population_size, dtype=np.bool_)
+        for day in range(len(self._daily_dau)):
+            come[self._active(day)] = True
+        return int(come.sum())
+
+    def rough_sizes(self) -> dict[int, int]:
+        return {day: dau * ARRIVALS_PERMILLE // 1_000 for day, dau in enumerate(self._daily_dau)}
 
     def totals(self) -> dict[str, Any]:
         return {"population": self.population_size}

@@ -16,7 +16,7 @@ import pyarrow as pa
 from analysis import run_files
 from im_load import chance, columns, population
 from im_load.daily_dau import month_dates
-from im_load.plans.arrivals import Ints, Phase, type_range
+from im_load.plans.arrivals import GATEWAY, Ints, Phase, type_range
 from im_load.plans.limits import Quota
 from im_load.plans.trouble import Change
 from im_load.population import World
@@ -45,6 +45,8 @@ class Plan:
     watched: tuple[str, str] | None = None
     """What the progress line shows beside the bill: a field of the app's status, and what to call it."""
 
+    doors: frozenset[int] = frozenset({GATEWAY})
+    """Ways to the server that its arrivals take."""
     roams = False
     """Whether users ask dispatch themselves and live through the loss of access points."""
     population_size = 0
@@ -101,6 +103,17 @@ class Plan:
     def participants(self, call: int) -> list[tuple[int, str]]:
         """Users of a call with their tiers."""
         raise NotImplementedError
+
+    def monthly_users(self) -> int:
+        """The most distinct users of the month, where some lists charge for these."""
+        return sum(self.dau(day)[1] for day in range(len(month_dates(self.options.month))))
+
+    def rough_sizes(self) -> dict[int, int]:
+        """Roughly how many arrivals each day has: known before any is made, which takes time and memory."""
+        sizes: Counter[int] = Counter()
+        for phase in self.phases:
+            sizes[phase.day] += phase.count or 0
+        return dict(sizes)
 
     def quotas(self) -> list[Quota]:
         """The caps at which the plan races."""

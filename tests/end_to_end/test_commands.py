@@ -185,3 +185,33 @@ def test_wrong_use_is_one_clear_line_and_leaves_no_run(tmp_path: Path, options: 
     assert [line for line in done.said.splitlines() if said in line], done.said
     assert not list(tmp_path.iterdir())
     assert "Traceback" not in done.said
+
+
+def test_a_dry_run_starts_nothing_and_leaves_nothing(tmp_path: Path) -> None:
+    shown = played("dau_spike", tmp_path, "--dry-run", *SPIKE)
+
+    assert shown.code == 0, shown.said
+    assert "expects   a peak of 30,000 DAU on 2026-10-16" in shown.out
+    assert shown.out.endswith("this machine can carry it; nothing was started\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_this_machine_cannot_carry_is_refused_with_the_reason(tmp_path: Path) -> None:
+    line = " ".join(command("dau_spike", tmp_path, *SPIKE))
+    script = f"ulimit -n 80; {line} --dry-run; echo $?; {line}; echo $?"
+    refused = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+
+    lack = "descriptors: 89 are needed in one process, 80 are allowed (ulimit -n 89 raises it)"
+    assert [line for line in refused.stdout.splitlines() if line.isdecimal()] == ["3", "3"]
+    assert f"locust: this machine cannot carry it\n  {lack}\n" in refused.stderr
+    assert (
+        f"locust: this machine cannot carry it: {lack} (--dry-run tells more, --try-anyway tries it)" in refused.stderr
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_goes_on_all_the_same_may_even_pass(tmp_path: Path) -> None:
+    line = " ".join(command("dau_spike", tmp_path, "--peak-dau", "300", "--baseline-dau", "20", "--try-anyway"))
+    tried = subprocess.run(["bash", "-c", f"ulimit -n 80; {line}"], capture_output=True, text=True, check=False)
+
+    assert tried.returncode == 0, tried.stderr
