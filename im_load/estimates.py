@@ -52,7 +52,8 @@ GROUP_BYTES: Final = 1_200
 ROAMER_BYTES: Final = 400
 """Of a user online who has to find the way back when an access point is lost."""
 AUDIT_BYTES: Final = 250_000_000
-AUDIT_ROW_BYTES: Final = 850
+AUDIT_ROW_BYTES: Final = 730
+REPLAY_ROW_BYTES: Final = 1_000
 DESCRIPTORS: Final = 60
 """Of a process before its first connection."""
 
@@ -93,6 +94,11 @@ class Load:
         return sum(pace.rows for pace in self.paces)
 
     @property
+    def is_replayed(self) -> bool:
+        """Whether the audit does more than to count logins: groups and calls, or each login's route."""
+        return self.roams or self.doors != {GATEWAY}
+
+    @property
     def run_bytes(self) -> int:
         """What the run's directory holds in the end."""
         ledger = FRESH_LEDGER_ROW_BYTES if self.has_own_connections else LEDGER_ROW_BYTES
@@ -107,13 +113,13 @@ class Load:
 
     def needs(self, machine: Machine) -> Needs:
         """What it asks of this machine at its worst moment."""
-        workers = self.workers * (PROCESS_BYTES + PLAN_ROW_BYTES * self.rows) + DAY_ROW_BYTES * self.busiest_rows
-        workers += ROAMER_BYTES * self.users * self.roams
+        planned = self.workers * (PROCESS_BYTES + PLAN_ROW_BYTES * self.rows)
+        played = DAY_ROW_BYTES * self.busiest_rows + ROAMER_BYTES * self.users * self.roams
         server = (PROCESS_BYTES + USER_BYTES * self.users + GROUP_BYTES * self.groups) * self.is_embedded
-        # The server has ended when the audit begins; the harness waits for it.
-        audit = AUDIT_BYTES + AUDIT_ROW_BYTES * self.rows
+        audit = AUDIT_BYTES + (REPLAY_ROW_BYTES if self.is_replayed else AUDIT_ROW_BYTES) * self.rows
         return Needs(
-            memory_bytes=workers + max(server, audit),
+            # The server has ended when the audit begins, and the days have been handed over.
+            memory_bytes=planned + max(played + server, audit),
             # The embedded server's own journal goes when the run has its copy.
             disk_bytes=self.run_bytes + self._journal_bytes * self.is_embedded,
             descriptors=DESCRIPTORS + (self.connections if self.is_embedded else -(-self.connections // self.workers)),
@@ -142,8 +148,7 @@ class Load:
             + pace.rows / (self.fastest(machine) if pace.is_at_once else self.reached(machine))
             for pace in self.paces
         )
-        is_replayed = self.roams or self.doors != {GATEWAY}
-        each_s = REPLAY_PER_ROW_S if is_replayed else AUDIT_PER_ROW_S
+        each_s = REPLAY_PER_ROW_S if self.is_replayed else AUDIT_PER_ROW_S
         return START_S + played + (AUDIT_S + each_s * self.rows) / machine.speed
 
     @property

@@ -15,6 +15,7 @@ LOCUSTFILE_LINES_MAX = 60
 SERVER_COMMAND = "mock_im_server/settings.py"
 AUDIT_COMMAND = "analysis/__main__.py"
 HARNESS_COMMAND = "im_load/scenario.py"
+DOCTOR_COMMAND = "im_load/__main__.py"
 DOCUMENTS = (Path("README.md"), *sorted(Path("docs").glob("*.md")))
 SKIPPING = re.compile(r"mark\.(skip|skipif|xfail)\b|importorskip|pytest\.(skip|xfail)\(|unittest\.skip")
 
@@ -59,6 +60,7 @@ def test_every_public_class_says_what_it_is() -> None:
         (SERVER_COMMAND, {"--port", "--app", "--stop-with-stdin"}),
         (AUDIT_COMMAND, {"--gates", "--dau"}),
         (HARNESS_COMMAND, {"--seed", "--real-host-costs-money"}),
+        (DOCTOR_COMMAND, {"--connections-at-once"}),
         ("locustfiles/dau_spike.py", {"--peak-dau"}),
         ("locustfiles/dau_replay.py", {"--dau-csv"}),
     ],
@@ -68,7 +70,9 @@ def test_options_are_found_where_they_are_made(path: str, known: set[str]) -> No
     assert known <= options_in(path)
 
 
-@pytest.mark.parametrize("path", [SERVER_COMMAND, AUDIT_COMMAND, HARNESS_COMMAND, *map(str, LOCUSTFILES)])
+@pytest.mark.parametrize(
+    "path", [SERVER_COMMAND, AUDIT_COMMAND, HARNESS_COMMAND, DOCTOR_COMMAND, *map(str, LOCUSTFILES)]
+)
 def test_every_option_is_documented(path: str) -> None:
     assert sorted(options_in(path) - documented()) == []
 
