@@ -64,10 +64,12 @@ def test_the_bill_is_by_the_price_list_that_was_chosen(tmp_path: Path, book: str
     assert f"bill      {says}" in a_dry_run(tmp_path, price_book=book, month=month).text()
 
 
-def test_users_of_the_month_are_counted_once(tmp_path: Path) -> None:
-    plan = a_dry_run(tmp_path).plan
-    come = {user for phase in plan.phases for user in phase.make().users[phase.make().sigs == 0].tolist()}
-    assert plan.monthly_users() == len(come) == 600
+@pytest.mark.parametrize("scenario", ["dau_spike", "dau_replay", "global_access", "live_group_cap"])
+def test_users_of_the_month_are_counted_once(scenario: str, tmp_path: Path) -> None:
+    plan = a_dry_run(tmp_path, scenario).plan
+    made = [phase.make() for phase in plan.phases]
+    come = {user for arrivals in made for user in arrivals.users[arrivals.sigs == 0].tolist()}
+    assert plan.monthly_users() == len(come)
 
 
 @pytest.mark.parametrize(
