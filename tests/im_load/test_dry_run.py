@@ -10,6 +10,7 @@ from im_load import dry_run
 from im_load.daily_dau import WrongInputError
 from im_load.dry_run import DryRun
 from im_load.options import checked
+from im_load.plans.arrivals import GOOD_SIG, LOGIN
 from tests.im_load.playing import PLANNED, parsed
 from tests.im_load.test_machine import ROOMY
 
@@ -68,7 +69,8 @@ def test_the_bill_is_by_the_price_list_that_was_chosen(tmp_path: Path, book: str
 def test_users_of_the_month_are_counted_once(scenario: str, tmp_path: Path) -> None:
     plan = a_dry_run(tmp_path, scenario).plan
     made = [phase.make() for phase in plan.phases]
-    come = {user for arrivals in made for user in arrivals.users[arrivals.sigs == 0].tolist()}
+    logins = [arrivals.users[(arrivals.verbs == LOGIN) & (arrivals.sigs == GOOD_SIG)] for arrivals in made]
+    come = {user for users in logins for user in users.tolist()}
     assert plan.monthly_users() == len(come)
 
 
