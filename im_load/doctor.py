@@ -10,7 +10,7 @@ from typing import Final
 
 from im_load.dry_run import duration
 from im_load.estimates import DESCRIPTORS, Load, Pace
-from im_load.machine import REUSE_S, Machine, Needs, size
+from im_load.machine import Machine, Needs, size
 from im_load.options import DAU_MAX, DEFAULT_RATE
 from im_load.plans.arrivals import GATEWAY, REST, STEPS_MS
 from im_load.plans.month import ARRIVALS_PERMILLE
@@ -22,6 +22,7 @@ ROUND: Final = 10_000
 CORES_GOOD: Final = 2
 SPEED_GOOD: Final = 0.5
 DESCRIPTORS_GOOD: Final = 10_000
+PORTS_GOOD: Final = 10_000
 BACKLOG_GOOD: Final = 1_024
 FINE, LOW = "ok", "low"
 _PLENTY: Final = 2**62
@@ -67,7 +68,7 @@ class Examination:
         """Why the wanted load is not feasible here, a sentence each; empty when it is."""
         wish, machine = self.wish, self.machine
         load = _day(wish.users, wish)
-        lacks = machine.lacks(_with(load.needs(machine), wish.connections))
+        lacks = machine.lacks(_with(load.needs(), wish.connections))
         if wish.rate > (fastest := load.fastest(machine)):
             lacks.append(f"speed: {wish.rate:,.0f}/s are wanted, some {fastest:,.0f}/s can be had")
         return lacks
@@ -133,12 +134,12 @@ def checks(machine: Machine) -> Iterator[Check]:
         f"{max(0, machine.descriptors - DESCRIPTORS):,} connections in one process",
         f"ulimit -n {DESCRIPTORS_GOOD} allows more; a lasting limit stands in /etc/security/limits.conf" if few else "",
     )
-    lingers = machine.linger_s > REUSE_S
+    narrow = machine.ports < PORTS_GOOD
     yield Check(
         "ports",
         f"{machine.ports:,}",
-        f"of an address, {machine.addresses} addresses reach the server; taken again {machine.linger_s:g} s after use",
-        "sysctl net.ipv4.tcp_tw_reuse=2 gives them back within a second on loopback" if lingers else "",
+        f"of an address, and {machine.addresses} addresses from which a server here can be reached",
+        "sysctl net.ipv4.ip_local_port_range widens the range" if narrow else "",
     )
     short = machine.backlog < BACKLOG_GOOD
     yield Check(
@@ -157,7 +158,7 @@ def connections_max(machine: Machine) -> int:
 def users_max(machine: Machine) -> int:
     """The largest day that memory and disk allow, in steps of ten thousand users."""
     steps = range(1, DAU_MAX // ROUND + 1)
-    return ROUND * bisect_left(steps, True, key=lambda step: bool(machine.lacks(_day(ROUND * step).needs(machine))))  # noqa: FBT003 -- the first that lacks
+    return ROUND * bisect_left(steps, True, key=lambda step: bool(machine.lacks(_day(ROUND * step).needs())))  # noqa: FBT003 -- the first that lacks
 
 
 def _day(users: int, wish: Wish | None = None) -> Load:

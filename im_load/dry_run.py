@@ -42,12 +42,12 @@ class DryRun:
     @cached_property
     def lacks(self) -> list[str]:
         """Why this machine cannot carry it; empty when it can."""
-        return self.machine.lacks(self.load.needs(self.machine))
+        return self.machine.lacks(self.load.needs())
 
     @property
     def sources(self) -> list[str]:
         """Addresses that its connections have to come from; none where the kernel's choice has ports enough."""
-        wanted = self.machine.ports_for(self.load.needs(self.machine))
+        wanted = self.load.needs().connections
         return sources(self.machine.addresses, wanted, self.machine.ports)
 
     def check(self) -> None:
@@ -80,7 +80,7 @@ class DryRun:
     @property
     def _can_be_made(self) -> bool:
         """Whether the plan itself fits into memory."""
-        return self.load.needs(self.machine).memory_bytes <= self.machine.memory_bytes * MEMORY_SHARE
+        return self.load.needs().memory_bytes <= self.machine.memory_bytes * MEMORY_SHARE
 
     def _requests(self, content: Mapping[str, Any]) -> str:
         days = [day for day in content["days"] if day["arrivals"]]
@@ -112,6 +112,8 @@ class DryRun:
     def _bill(self) -> str:
         if self.book is None:
             return f"unknown: what the price list {self.options.price_book} says, only {self.options.host} knows"
+        if self.book.mau and not self._can_be_made:
+            return f"unknown: price book {self.book.name} charges the month's different users, too many to count here"
         priced = self._priced(self.book)
         parts = [f"{line.units:,} {TIMES} {price(line.unit_price)}" for line in priced.overages if line.units]
         overage = f", of that {' and '.join(parts)} beyond the plan's fee" if parts else ""
@@ -142,12 +144,12 @@ class DryRun:
         return f"{app} {where}; {options.runs}/{self.scenario}-… of some {size(self.load.run_bytes)}"
 
     def _needed(self) -> Iterator[str]:
-        needs, machine = self.load.needs(self.machine), self.machine
+        needs, machine = self.load.needs(), self.machine
         yield f"{size(needs.memory_bytes)} of memory, {size(machine.memory_bytes)} are free"
         yield f"{size(needs.disk_bytes)} of disk, {size(machine.disk_bytes)} are free"
         yield f"{needs.descriptors:,} descriptors in one process, {machine.descriptors:,} are allowed"
         where = f"each of {len(self.sources)} addresses" if self.sources else "its address"
-        yield f"{machine.ports_for(needs):,} ports at once, {where} has {machine.ports:,}"
+        yield f"{needs.connections:,} ports at once, {where} has {machine.ports:,}"
         if not self.load.is_embedded:
             yield f"{self.options.host} has needs of its own, which are not looked at"
 

@@ -111,8 +111,8 @@ class Load:
         lanes = LANES * len(self.doors - {GATEWAY})
         return self.drivers * (trunks * (GATEWAY in self.doors) + lanes)
 
-    def needs(self, machine: Machine) -> Needs:
-        """What it asks of this machine at its worst moment."""
+    def needs(self) -> Needs:
+        """What it asks of a machine at its worst moment."""
         planned = self.workers * (PROCESS_BYTES + PLAN_ROW_BYTES * self.rows)
         played = DAY_ROW_BYTES * self.busiest_rows + ROAMER_BYTES * self.users * self.roams
         server = (PROCESS_BYTES + USER_BYTES * self.users + GROUP_BYTES * self.groups) * self.is_embedded
@@ -124,7 +124,6 @@ class Load:
             disk_bytes=self.run_bytes + self._journal_bytes * self.is_embedded,
             descriptors=DESCRIPTORS + (self.connections if self.is_embedded else -(-self.connections // self.workers)),
             connections=self.connections,
-            connections_per_s=self.reached(machine) if self.has_own_connections else 0,
         )
 
     def fastest(self, machine: Machine) -> float:

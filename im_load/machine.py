@@ -14,17 +14,12 @@ from typing import Final
 import psutil
 
 PORT_RANGE_FILE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
-REUSE_FILE: Final = Path("/proc/sys/net/ipv4/tcp_tw_reuse")
 BACKLOG_FILE: Final = Path("/proc/sys/net/core/somaxconn")
 CGROUP: Final = Path("/sys/fs/cgroup")
 PORTS_USUAL: Final = 28_232
 """Of Linux, where the machine does not say."""
 BACKLOG_USUAL: Final = 128
 """Of systems that do not say: what the oldest of them allow."""
-LINGER_S: Final = 60.0
-"""For so long a closed connection keeps its port."""
-REUSE_S: Final = 1.0
-"""The same where the kernel hands ports out again, as Linux does on loopback."""
 DESCRIPTORS_RAISED: Final = 10_000
 """To so many Locust raises a lower limit, where it may; the server inherits it."""
 MEMORY_SHARE: Final = 0.9
@@ -45,8 +40,6 @@ class Needs:
     """Of the process that holds most."""
     connections: int
     """Open at once."""
-    connections_per_s: float
-    """New ones, each of which leaves a port in use for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +54,10 @@ class Machine:
     """Of one source address."""
     addresses: int
     """From which the target can be reached."""
-    linger_s: float
-    """How long a port stays in use after its connection."""
     backlog: int
     """Connections that may wait until a server accepts them."""
     speed: float
     """Of one core; that of the README's machine is 1."""
-
-    def ports_for(self, needs: Needs) -> int:
-        """Count the ports that are in use at once."""
-        return needs.connections + round(needs.connections_per_s * self.linger_s)
 
     def lacks(self, needs: Needs) -> list[str]:
         """Say what it cannot carry, a sentence each."""
@@ -87,16 +74,12 @@ class Machine:
                 f"descriptors: {needs.descriptors:,} are needed in one process, {self.descriptors:,} are allowed "
                 f"(ulimit -n {needs.descriptors} raises it)"
             )
-        if (wanted := self.ports_for(needs)) > ports:
-            yield (
-                f"ports: {wanted:,} are in use at once, {ports:,} can be had "
-                f"(closed connections keep theirs for {self.linger_s:g} s)"
-            )
+        if needs.connections > ports:
+            yield f"ports: {needs.connections:,} are needed at once, {ports:,} are there (net.ipv4.ip_local_port_range)"
 
 
 def here(folder: Path, addresses: int) -> Machine:
-    """Look at this machine; `folder` says which disk is meant. Takes a few tenths of a second."""
-    is_loopback = addresses > 1
+    """Look at this machine; `folder` says which disk is meant. Takes some tenths of a second."""
     return Machine(
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         memory_bytes=_memory_bytes(),
@@ -104,8 +87,6 @@ def here(folder: Path, addresses: int) -> Machine:
         descriptors=_descriptors(),
         ports=_ports(),
         addresses=addresses,
-        # 1: everywhere; 2: on loopback.
-        linger_s=REUSE_S if _says(REUSE_FILE, "0") in ("12" if is_loopback else "1") else LINGER_S,
         backlog=int(_says(BACKLOG_FILE, str(BACKLOG_USUAL))),
         speed=REFERENCE_S / min(_work() for _ in range(_TRIES)),
     )

@@ -1,6 +1,6 @@
 """Outgoing connections: looked up once, without Nagle's delay, from as many addresses of this machine as are needed.
 
-A connection takes one of its source address's ephemeral ports, and keeps it for a while after its end. On loopback
+A connection takes one of its source address's ephemeral ports for as long as it is open. On loopback
 there are other addresses, each with as many ports again.
 """
 

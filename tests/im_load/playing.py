@@ -6,7 +6,7 @@ Locust itself stays out, as it patches the whole process: samples go to a list.
 import gc
 import warnings
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +83,7 @@ def played(
     *,
     scenario: str = "dau_spike",
     workers: int = 1,
+    sources: Sequence[str] = (),
     loses: Callable[[str, type_json], bool] = lambda _name, _data: False,
     **changed: object,
 ) -> Played:
@@ -90,13 +91,15 @@ def played(
     with warnings.catch_warnings():
         # A conductor lives as long as its process, and leaves its connections to the end of that.
         warnings.simplefilter("ignore", ResourceWarning)
-        done = _played(scenario, options.checked(parsed(runs, **changed), PLANNED[scenario]), workers, loses)
+        done = _played(scenario, options.checked(parsed(runs, **changed), PLANNED[scenario]), workers, sources, loses)
         gc.collect()
     done.run = (runs / run_files.LATEST).resolve()
     return done
 
 
-def _played(scenario: str, run: RunOptions, workers: int, loses: Callable[[str, type_json], bool]) -> Played:
+def _played(
+    scenario: str, run: RunOptions, workers: int, sources: Sequence[str], loses: Callable[[str, type_json], bool]
+) -> Played:
     done = Played()
     conductor: Conductor
 
@@ -120,6 +123,7 @@ def _played(scenario: str, run: RunOptions, workers: int, loses: Callable[[str, 
     samples: list[str] = []
     crew = [Worker(index, to_conductor, lambda _door, name, *_: samples.append(name)) for index in range(workers)]
     conductor = Conductor(run, scenario, to_workers)
+    conductor.sources = list(sources)
     conductor.locust_totals = lambda: {"requests": len(samples), "failures": 0}
     for worker in crew:
         worker.ready()

@@ -11,7 +11,7 @@ from im_load.doctor import Examination, Wish, checks, connections_max, users_max
 from im_load.machine import Machine
 from tests.im_load.test_machine import ROOMY
 
-GOOD = replace(ROOMY, disk_bytes=10**12, descriptors=20_000, addresses=64, linger_s=1.0)
+GOOD = replace(ROOMY, disk_bytes=10**12, descriptors=20_000, addresses=64)
 
 
 def low(machine: Machine) -> dict[str, str]:
@@ -36,7 +36,7 @@ def test_each_limit_is_a_line_that_says_what_it_allows() -> None:
         ({"memory_bytes": 10**9}, "memory", "free some memory"),
         ({"disk_bytes": 10**8}, "disk", "free some disk"),
         ({"descriptors": 1_024}, "descriptors", "ulimit -n 10000"),
-        ({"linger_s": 60.0}, "ports", "net.ipv4.tcp_tw_reuse"),
+        ({"ports": 5_000}, "ports", "net.ipv4.ip_local_port_range"),
         ({"backlog": 128}, "backlog", "net.core.somaxconn"),
     ],
 )
@@ -76,9 +76,9 @@ def test_what_is_not_feasible_is_refused_with_the_reason(wish: Wish, says: str) 
 
 
 def test_ports_are_enough_only_from_many_addresses() -> None:
-    lingering = replace(GOOD, linger_s=60.0)
-    assert Examination(lingering, Wish(is_per_user=True)).lacks() == []
-    assert Examination(replace(lingering, addresses=1), Wish(is_per_user=True)).lacks()[0].startswith("ports: ")
+    narrow = replace(GOOD, ports=1_000)
+    assert Examination(narrow, Wish(connections=10_000)).lacks() == []
+    assert Examination(replace(narrow, addresses=1), Wish(connections=10_000)).lacks()[0].startswith("ports: ")
 
 
 @pytest.mark.parametrize(

@@ -15,18 +15,14 @@ ROOMY = Machine(
     descriptors=1_000,
     ports=28_232,
     addresses=1,
-    linger_s=60.0,
     backlog=4_096,
     speed=1.0,
 )
-NEEDS = Needs(
-    memory_bytes=9_000_000_000, disk_bytes=1_000_000_000, descriptors=1_000, connections=100, connections_per_s=0
-)
+NEEDS = Needs(memory_bytes=9_000_000_000, disk_bytes=1_000_000_000, descriptors=1_000, connections=28_232)
 
 
 def test_what_just_fits_is_carried() -> None:
     assert ROOMY.lacks(NEEDS) == []
-    assert ROOMY.lacks(replace(NEEDS, connections_per_s=468)) == []
 
 
 @pytest.mark.parametrize(
@@ -35,7 +31,7 @@ def test_what_just_fits_is_carried() -> None:
         ({"memory_bytes": 9_100_000_000}, "memory: 9.1 GB are needed, 9.0 GB can be had"),
         ({"disk_bytes": 1_000_000_001}, "disk: 1.0 GB are needed, 1.0 GB are free"),
         ({"descriptors": 1_001}, "descriptors: 1,001 are needed in one process, 1,000 are allowed (ulimit -n 1001"),
-        ({"connections_per_s": 469}, "ports: 28,240 are in use at once, 28,232 can be had (closed connections keep"),
+        ({"connections": 28_233}, "ports: 28,233 are needed at once, 28,232 are there"),
     ],
 )
 def test_what_does_not_fit_is_said_with_its_reason(too_much: dict[str, int], says: str) -> None:
@@ -44,17 +40,11 @@ def test_what_does_not_fit_is_said_with_its_reason(too_much: dict[str, int], say
 
 
 def test_all_that_is_missing_is_said_at_once() -> None:
-    assert len(ROOMY.lacks(Needs(10**12, 10**12, 10**6, 10**6, 10**6))) == 4
-
-
-def test_ports_come_back_sooner_where_the_kernel_hands_them_out_again() -> None:
-    busy = replace(NEEDS, connections_per_s=5_000)
-    assert ROOMY.ports_for(busy) == 300_100
-    assert replace(ROOMY, linger_s=1.0).ports_for(busy) == 5_100
+    assert len(ROOMY.lacks(Needs(10**12, 10**12, 10**6, 10**6))) == 4
 
 
 def test_each_address_has_its_own_ports() -> None:
-    busy = replace(NEEDS, connections_per_s=1_700)
+    busy = replace(NEEDS, connections=100_000)
     assert len(replace(ROOMY, addresses=3).lacks(busy)) == 1
     assert replace(ROOMY, addresses=4).lacks(busy) == []
 

@@ -4,11 +4,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from gevent import socket
 
+from im_load import trunk
 from im_load.sockets import SOURCES_MAX, connected, in_turn, sources, sources_max
+from tests.im_load.playing import played
 
 
 @pytest.fixture
@@ -50,6 +53,24 @@ def test_a_port_that_serves_one_target_serves_another_too(listener: socket.socke
         assert [one.getsockopt(socket.IPPROTO_IP, 24) for one in made] == [1, 1]
         for one in made:
             one.close()
+
+
+@pytest.mark.slow
+def test_a_run_is_the_same_from_several_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    came_from: Counter[str] = Counter()
+
+    def noted(host: str, port: int, source: str | None = None) -> socket.socket:
+        made = connected(host, port, source)
+        came_from[made.getsockname()[0]] += 1
+        return made
+
+    monkeypatch.setattr(trunk, "connected", noted)
+    addresses = sources(SOURCES_MAX, 42_000, ports=28_000)
+    done = played(tmp_path, connections="per-user", peak_dau="60", baseline_dau="0", sources=addresses)
+
+    assert done.code == 0, done.text
+    assert sorted(came_from) == addresses
+    assert max(came_from.values()) - min(came_from.values()) <= 1
 
 
 def test_what_cannot_be_reached_leaves_no_socket(listener: socket.socket) -> None:
