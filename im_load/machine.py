@@ -99,7 +99,7 @@ def size(count: float) -> str:
     ('1 kB', '81 MB', '3.0 GB')
     """
     if count >= 1e9:  # noqa: PLR2004 -- a gigabyte
-        return f"{count / 1e9:.1f} GB"
+        return f"{count / 1e9:,.1f} GB"
     return f"{count / 1e6:,.0f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"  # noqa: PLR2004 -- a megabyte
 
 

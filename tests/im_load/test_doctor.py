@@ -1,12 +1,12 @@
 """The doctor says of each limit what it allows, of a low one what to do, and of a load whether it is feasible."""
 
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from im_load.__main__ import main
 from im_load.doctor import Examination, Wish, checks, connections_max, users_max
 from im_load.machine import Machine
 from tests.im_load.test_machine import ROOMY
@@ -86,13 +86,15 @@ def test_ports_are_enough_only_from_many_addresses() -> None:
     [
         (["--users", "10000"], 0, "feasible: a day of 10,000 users, in about "),
         (["--rate", "10000000"], 1, "not feasible here: a day of 1,000,000 users at 10,000,000/s"),
-        (["--users", "many"], 3, "'many': a whole number from 1 to 50000000 is needed"),
+        (["--users", "many"], 3, "doctor: argument --users: 'many': a whole number from 1 to 50000000 is needed"),
     ],
 )
-def test_the_command_ends_with_what_it_found(words: list[str], code: int, says: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "im_load", "doctor", "--runs", str(tmp_path / "runs"), *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_the_command_ends_with_what_it_found(
+    words: list[str], code: int, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        sys.exit(main(["doctor", "--runs", str(tmp_path / "runs"), *words]))
 
-    assert done.returncode == code, done.stderr
-    assert says in done.stdout + done.stderr
+    assert ended.value.code == code
+    assert says in "".join(capsys.readouterr())
     assert list(tmp_path.iterdir()) == []
