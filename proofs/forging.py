@@ -114,7 +114,7 @@ def write_journal(run: Path, table: pa.Table, batch_rows: int = 65_536) -> dict[
         batches = table.combine_chunks().to_batches(max_chunksize=batch_rows)
         messages += [batch.serialize() for batch in batches]
         for message in messages:
-            data, head = _chained(memoryview(message), head)
+            data, head = chained(memoryview(message), head)
             file.write(data)
     return {
         "files": [f"{run_files.JOURNAL_FOLDER}/{name}"],
@@ -174,7 +174,7 @@ def _iso(day: int) -> str:
     return (_EPOCH + timedelta(days=int(day))).isoformat()
 
 
-def _chained(message: memoryview, head: bytes) -> tuple[bytes, bytes]:
+def chained(message: memoryview, head: bytes) -> tuple[bytes, bytes]:
     length = int.from_bytes(message[4:8], "little")
     metadata, body = message[8 : 8 + length], message[8 + length :]
     digest = blake2b(head + bytes(metadata) + bytes(body), digest_size=32).digest()
