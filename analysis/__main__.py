@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _audit(chosen: argparse.Namespace) -> int:
     # Imported here so that `bill` answers at once.
-    from analysis import audit, gates, github, loading, report, verdict  # noqa: PLC0415
+    from analysis import audit, big_runs, gates, github, loading, report, verdict  # noqa: PLC0415
 
     shown = progress.Progress()
     folder: Path = chosen.run
@@ -101,7 +101,7 @@ def _audit(chosen: argparse.Namespace) -> int:
     try:
         chosen_gates = gates.read(gate_file)
         shown("reading")
-        run = loading.load(folder.resolve())
+        run = big_runs.load(folder.resolve(), chosen.big_from, shown, _note)
         audited = audit.audit(run, shown)
         judged = verdict.Verdict(audited, gates.evaluate(chosen_gates, audited))
     except (gates.GateError, loading.NotARunError) as wrong:
@@ -171,6 +171,13 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_argument("run", type=Path, metavar="RUN", help="directory of a run, e.g. runs/latest")
     audit.add_argument(
         "--gates", type=Path, metavar="FILE", help="gate file (default: the five that every run must pass)"
+    )
+    audit.add_argument(
+        "--big-from",
+        type=_count,
+        default=20_000_000,
+        metavar="ROWS",
+        help="read a run of logins in parts if its ledger has so many rows (20000000): less memory, same verdict",
     )
     in_actions = os.environ.get("GITHUB_ACTIONS") == "true"
     audit.add_argument(
@@ -269,6 +276,10 @@ def _date(text: str) -> date:
 
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
 
 
 def _refuse(message: str) -> int:

@@ -1,6 +1,6 @@
 """The audit: completeness first, then arithmetic, then row by row; each check gives findings, none stops the others."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -99,7 +99,9 @@ def audit(run: Run, progress: Callable[[str], None] = lambda _step: None) -> Aud
     progress("counting with DuckDB")
     checks.append(Check("pandas and DuckDB agree", COMPLETENESS, tuple(_second(run, counted, bill))))
     matches = None
-    if run.journal:
+    if run.whole:
+        checks += _checks(run.whole.compared, DIFFERENCES)
+    elif run.journal:
         progress("comparing row by row")
         matches, compared = _row_by_row(run, run.journal)
         checks += compared
@@ -164,7 +166,11 @@ def _row_by_row(run: Run, journal: Journal) -> tuple[Matches, list[Check]]:
         "one number a user": matching.registration(journal, registered),
         "a user counts once a day": matching.counted_days(journal, run.offset_ms),
     }
-    return matches, [Check(name, DIFFERENCES, tuple(findings)) for name, findings in found.items()]
+    return matches, _checks(found, DIFFERENCES)
+
+
+def _checks(found: Mapping[str, Sequence[Finding]], group: str) -> list[Check]:
+    return [Check(name, group, tuple(findings)) for name, findings in found.items()]
 
 
 def _access(
@@ -205,7 +211,7 @@ def _caps(run: Run) -> tuple[tuple[Tally, ...], tuple[Bounds, ...], list[Check]]
         )
     tallies = tuple(caps.tallies(run.journal, first_plan, run.offset_ms))
     judged = {
-        "accounts are made once": caps.registrations(run.journal),
+        "accounts are made once": run.whole.registered if run.whole else caps.registrations(run.journal),
         "groups are made before they are destroyed": caps.lifetimes(run.journal),
         "calls only while a trial runs": call_trials.findings(run.journal),
         "seconds of each call": volumes.call_ends(run.journal),
@@ -216,10 +222,16 @@ def _caps(run: Run) -> tuple[tuple[Tally, ...], tuple[Bounds, ...], list[Check]]
 
 def _second(run: Run, counted: Counts, bill: Bill | None) -> list[Finding]:
     with duckdb.connect() as database:
-        second = second_opinion.of_ledger(database, run.ledger.table, run.offset_ms)
+        if run.whole:
+            second = run.whole.second_ledger
+        else:
+            second = second_opinion.of_ledger(database, run.ledger.table, run.offset_ms)
         findings = _count_differs("ledger", counted.ledger, second)
         if run.journal and counted.journal:
-            second = second_opinion.of_journal(database, run.journal.table, run.offset_ms)
+            if run.whole:
+                second = run.whole.second_journal
+            else:
+                second = second_opinion.of_journal(database, run.journal.table, run.offset_ms)
             findings += _count_differs("journal", counted.journal, second)
         if run.terms and counted.ledger.others:
             findings += _groups_differ(database, run, run.terms, counted)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from analysis import journals
 from analysis.billing_days import DAY_MS
-from analysis.findings import Finding, error, rows
+from analysis.findings import NOWHERE, Case, Finding, error, rows
 from analysis.journals import Journal
 from analysis.memberships import Memberships
 from analysis.notes import NO_LIMIT, NOBODY
@@ -134,12 +134,16 @@ def registrations(journal: Journal) -> list[Finding]:
     """Check that a row names its UserID exactly when it makes an account: never seen before, or deleted since."""
     registered, at = _accounts_made(journal)
     named = pc.is_valid(journal.table["user_id"]).to_numpy()[at]
-    wrong = at[registered != named]
-    if not len(wrong):
+    wrong = journal.frame["seq"].to_numpy()[at[registered != named]]
+    return registrations_said(Case(len(wrong), int(wrong[0]) if len(wrong) else NOWHERE))
+
+
+def registrations_said(wrong: Case) -> list[Finding]:
+    """Say how many rows are wrong about an account, with the first by its seq."""
+    if not wrong.count:
         return []
-    seq = int(journal.frame["seq"].to_numpy()[wrong[0]])
     what = "name a UserID that has an account, or none for a new one"
-    text = f"{rows(len(wrong))} of the journal {what}: the first, seq {seq:,}"
+    text = f"{rows(wrong.count)} of the journal {what}: the first, seq {wrong.first:,}"
     return [error("registration_wrong", text)]
 
 

@@ -4,7 +4,7 @@ Each message's metadata block ends with BLAKE2b-256 of (the link before + the re
 all segments, beginning with zeros; the schema message of each segment is a link too (`docs/run-files.md`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -34,26 +34,45 @@ class ChainBrokenError(Exception):
 
 def read(paths: Iterable[Path]) -> Links:
     """Read segments in order; rows after a broken link are not looked at."""
-    batches: list[pa.RecordBatch] = []
-    head, damage = _START, None
-    try:
-        for path in paths:
-            for batch, link in _messages(path, head):
-                head = link
-                batches += [batch] if batch is not None else []
-    except ChainBrokenError as broken:
-        damage = str(broken)
-    table = pa.Table.from_batches(batches, JOURNAL_SCHEMA)
-    return Links(table, head.hex(), damage)
+    segments = Segments(paths, pa.memory_map)
+    table = pa.Table.from_batches(list(segments), JOURNAL_SCHEMA)
+    return Links(table, segments.head, segments.damage)
 
 
-def _messages(path: Path, head: bytes) -> Iterator[tuple[pa.RecordBatch | None, bytes]]:
+class Segments:
+    """The batches of segments in order, up to the first broken link; `head` and `damage` hold once they are read."""
+
+    def __init__(self, paths: Iterable[Path], opened: Callable[[str], pa.NativeFile]) -> None:
+        self._paths = paths
+        self._opened = opened
+        self._head = _START
+        self.damage: str | None = None
+
+    @property
+    def head(self) -> str:
+        return self._head.hex()
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        try:
+            for path in self._paths:
+                for batch, link in _messages(path, self._head, self._opened):
+                    self._head = link
+                    if batch is not None:
+                        yield batch
+        except ChainBrokenError as broken:
+            self.damage = str(broken)
+
+
+def _messages(
+    path: Path, head: bytes, opened: Callable[[str], pa.NativeFile]
+) -> Iterator[tuple[pa.RecordBatch | None, bytes]]:
     try:
-        with pa.memory_map(str(path)) as source:
+        with opened(str(path)) as source:
             size = source.size()
             while (at := source.tell()) < size:
                 if source.read_at(len(_END), at) == _END:
                     return
+                source.seek(at)
                 message = pa.ipc.read_message(source)
                 head = _link(message, head, f"{path.name} at byte {at:,}")
                 yield _batch(message, path), head

@@ -10,6 +10,8 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from analysis import recount, run_files
 from analysis.billing_days import day_of
@@ -18,6 +20,7 @@ from analysis.counts import peak
 from analysis.documents import Manifest, Worker
 from analysis.findings import Finding, invalid, listed, rows, warning
 from analysis.loading import Run, Terms
+from analysis.wholes import RowNumbers, SeqNumbers
 
 _DIGEST_BYTES: Final = 32
 
@@ -67,26 +70,35 @@ def of_rows(run: Run) -> list[Finding]:
     """Check that the ledgers hold each arrival of the plan exactly once, and beside them what the workers name."""
     if run.plan is None:
         return []
-    numbers = run.ledger.table["row"].to_numpy()
     planned = run.plan.arrivals
-    inside = numbers[(numbers >= 0) & (numbers < planned)]
-    ordered = np.sort(inside)  # np.unique hashes, which takes ten times as long here
-    found = ordered[np.diff(ordered, prepend=-1) != 0]
+    numbers = run.whole.numbers if run.whole else _numbers(run.ledger.table["row"].to_numpy(), planned)
     findings = []
     reconnects = sum(worker.reconnects for worker in run.manifest.workers) if run.manifest else 0
-    beside = np.unique(numbers[numbers >= planned])
-    if (unplanned := len(numbers) - len(inside)) != reconnects:
+    if (unplanned := numbers.rows - numbers.inside) != reconnects:
         named = f", the workers name {reconnects:,}" if reconnects else ""
         findings.append(invalid("ledger_rows_unplanned", f"{rows(unplanned)} of the ledger are not in the plan{named}"))
-    if missing := planned - len(found):
-        gaps = np.flatnonzero(found != np.arange(len(found)))
-        first = int(gaps[0]) if len(gaps) else len(found)
-        text = f"{rows(missing)} of {planned:,} planned are missing, the first is row {first:,}"
+    if missing := planned - numbers.found:
+        text = f"{rows(missing)} of {planned:,} planned are missing, the first is row {numbers.first_missing:,}"
         findings.append(invalid("ledger_rows_missing", text))
-    if repeated := len(inside) - len(found) + int((numbers >= planned).sum()) - len(beside):
+    if repeated := numbers.inside - numbers.found + numbers.repeated_beside:
         text = f"{rows(repeated)} of the ledger are there more than once"
         findings.append(invalid("ledger_rows_repeated", text))
     return findings
+
+
+def _numbers(numbers: NDArray[np.int64], planned: int) -> RowNumbers:
+    inside = numbers[(numbers >= 0) & (numbers < planned)]
+    ordered = np.sort(inside)  # np.unique hashes, which takes ten times as long here
+    found = ordered[np.diff(ordered, prepend=-1) != 0]
+    gaps = np.flatnonzero(found != np.arange(len(found)))
+    beside = numbers[numbers >= planned]
+    return RowNumbers(
+        rows=len(numbers),
+        inside=len(inside),
+        found=len(found),
+        first_missing=int(gaps[0]) if len(gaps) else len(found),
+        repeated_beside=len(beside) - len(np.unique(beside)),
+    )
 
 
 def of_outcomes(run: Run) -> list[Finding]:
@@ -106,14 +118,19 @@ def of_outcomes(run: Run) -> list[Finding]:
 
 def peak_interval(run: Run, terms: Terms) -> PeakInterval:
     """Bound the month's peak: each unknown outcome either was a successful login or was not."""
-    sure = run.ledger.answered
-    sure = sure[(sure["code"] == 0) & (sure["verb"] == "login")]
     maybe = run.ledger.open
     maybe = maybe[maybe["sent_us"].notna() & (maybe["verb"] == "login")]
-    known = _user_days(sure, "app_before_ms", run.offset_ms)
     # A login whose clock reading was lost is taken for the day for which it was planned.
     asked = maybe.assign(app_before_ms=maybe["app_before_ms"].fillna(maybe["planned_app_ms"]))
-    possible = pd.concat([known, _user_days(asked, "app_before_ms", run.offset_ms)])
+    asked = _user_days(asked, "app_before_ms", run.offset_ms)
+    if run.whole:
+        user_ids = run.ledger.user_ids.take(pa.array(asked["user"]))
+        dau = run.whole.possible_dau(asked["day"].to_numpy(), user_ids)
+        return PeakInterval(*(peak(one, terms.days).dau for one in (run.whole.ledger.dau, dau)))
+    sure = run.ledger.answered
+    sure = sure[(sure["code"] == 0) & (sure["verb"] == "login")]
+    known = _user_days(sure, "app_before_ms", run.offset_ms)
+    possible = pd.concat([known, asked])
     low, high = (peak(recount.distinct(pairs["day"], pairs["user"]), terms.days).dau for pairs in (known, possible))
     return PeakInterval(low, high)
 
@@ -130,25 +147,33 @@ def of_journal(run: Run) -> list[Finding]:
             "so does that it counted nobody whom the ledger does not know"
         )
         return [*findings, warning("journal_absent", text)]
-    seq = run.journal.frame["seq"].to_numpy()
-    gaps = np.flatnonzero(np.diff(seq, prepend=0) != 1)
-    if len(gaps):
-        at = int(gaps[0])
-        before = int(seq[at - 1]) if at else 0
-        text = f"after row {before:,} comes row {int(seq[at]):,}; {len(gaps):,} such places"
+    seq = run.whole.sequence if run.whole else _sequence(run.journal.frame["seq"].to_numpy())
+    if seq.gaps:
+        text = f"after row {seq.before:,} comes row {seq.after:,}; {seq.gaps:,} such places"
         findings.append(invalid("journal_gap", text))
     if part is None:
         return [*findings, invalid("journal_unlisted", "the manifest does not list the journal")]
-    last = int(seq[-1]) if len(seq) else 0
     for name, found, expected in (
-        ("rows", len(seq), part.rows),
-        ("last sequence number", last, part.last_seq),
+        ("rows", seq.rows, part.rows),
+        ("last sequence number", seq.last, part.last_seq),
         ("head", run.journal.head, part.head),
     ):
         if found != expected:
             text = f"the journal's {name} is {_shown(found)}, the manifest says {_shown(expected)}"
             findings.append(invalid("journal_differs_from_manifest", text))
     return findings
+
+
+def _sequence(seq: NDArray[np.int64]) -> SeqNumbers:
+    gaps = np.flatnonzero(np.diff(seq, prepend=0) != 1)
+    at = int(gaps[0]) if len(gaps) else 0
+    return SeqNumbers(
+        rows=len(seq),
+        last=int(seq[-1]) if len(seq) else 0,
+        gaps=len(gaps),
+        before=int(seq[at - 1]) if at else 0,
+        after=int(seq[at]) if len(gaps) else 0,
+    )
 
 
 def of_statement(run: Run) -> list[Finding]:
@@ -180,24 +205,31 @@ def _worker(run: Run, worker: Worker) -> list[Finding]:
     if not found == worker.rows == worker.issued:
         text = f"{worker.file} has {rows(found)}, the manifest says {worker.rows:,} of {worker.issued:,} issued"
         findings.append(invalid("ledger_rows_differ", text))
-    with path.open("rb") as file:
-        digest = file_digest(file, lambda: blake2b(digest_size=_DIGEST_BYTES)).hexdigest()
-    if digest != worker.blake2b:
+    digest = run.whole.digests.get(path.name) if run.whole else None
+    if (digest or digest_of(path)) != worker.blake2b:
         text = f"{worker.file} is not the file that the worker handed over (its BLAKE2b differs)"
         findings.append(invalid("ledger_changed", text))
     return findings
 
 
+def digest_of(path: Path) -> str:
+    """Return a file's BLAKE2b-256 in hex."""
+    with path.open("rb") as file:
+        return file_digest(file, lambda: blake2b(digest_size=_DIGEST_BYTES)).hexdigest()
+
+
 def _locust_totals(run: Run, manifest: Manifest) -> list[Finding]:
     answered = sum(worker.answered for worker in manifest.workers)
-    found = run.ledger.table.num_rows - run.ledger.table["code"].null_count
+    table = run.ledger.table
+    total = run.rows
+    found = run.whole.answers if run.whole else total - table["code"].null_count
     findings = []
     if answered != found:
         text = f"the workers count {answered:,} answers, their ledgers {found:,}"
         findings.append(invalid("ledger_answers_differ", text))
     requests = manifest.locust.requests
-    if requests is not None and requests != run.ledger.table.num_rows:
-        text = f"Locust counts {requests:,} requests, the ledgers have {rows(run.ledger.table.num_rows)}"
+    if requests is not None and requests != total:
+        text = f"Locust counts {requests:,} requests, the ledgers have {rows(total)}"
         findings.append(warning("locust_totals_differ", text))
     return findings
 

@@ -18,7 +18,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 from analysis.billing_days import iso
 from analysis.bills import Bill, Usage, money
 from analysis.cap_series import CapSeries
-from analysis.latencies import Floats, Latencies, Timeline
+from analysis.latencies import Floats, Latencies, Sorted, Timeline
 from analysis.loading import Terms
 from analysis.prices import Overage
 from analysis.volumes import DayOfGroups
@@ -302,7 +302,7 @@ def _cost(terms: Terms, dau: float) -> str:
     return money(cents) if cents else "free"
 
 
-def _curve(sorted_ms: Floats, nines: float) -> tuple[Floats, Floats]:
+def _curve(sorted_ms: Sorted, nines: float) -> tuple[Floats, Floats]:
     """Return x, in nines, and y of a percentile curve."""
     at = np.linspace(0, nines, _CURVE_POINTS)
     index = np.ceil((1 - 10.0**-at) * len(sorted_ms)).astype(int) - 1

@@ -10,6 +10,21 @@ EXAMPLES_MAX: Final = 3
 """A finding names this many cases and counts the rest."""
 
 
+NOWHERE: Final = 2**63 - 1
+"""The first row of none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """How many rows are wrong, and the first of them."""
+
+    count: int = 0
+    first: int = NOWHERE
+
+    def __add__(self, other: "Case") -> "Case":
+        return Case(self.count + other.count, min(self.first, other.first))
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that is wrong.

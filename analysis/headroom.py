@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.billing_days import DAY_MS, day_of, iso
 from analysis.bills import Bill, Line, Usage, cents
 from analysis.counts import Count, Peak, peak
-from analysis.loading import Terms
+from analysis.loading import Run, Terms
 
 _HOUR_MS: Final = 3_600_000
 
@@ -64,12 +64,15 @@ def headroom(bill: Bill) -> list[Headroom]:
     return [_of(line) for line in bill.overages if line.per > 1]
 
 
-def peak_origin(answered: pd.DataFrame, count: Count, terms: Terms, bill: Bill) -> PeakOrigin | None:
+def peak_origin(run: Run, count: Count, terms: Terms, bill: Bill) -> PeakOrigin | None:
     """Find what set the peak; None when nobody logged in. `count` and `bill` are the ledger's."""
     top = peak(count.dau, terms.days)
     if top.day is None:
         return None
-    arrived = _new_users_by_hour(answered, top.day, terms.readings.billing_offset_ms)
+    if run.whole:
+        arrived = run.whole.new_users[top.day]
+    else:
+        arrived = _new_users_by_hour(run.ledger.answered, top.day, terms.readings.billing_offset_ms)
     others = {day: dau for day, dau in count.dau.items() if day != top.day}
     below = peak(others, terms.days)
     dau = bill.dau

@@ -4,7 +4,7 @@ Response time holds what a late send cost, so that a slow server cannot hide beh
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,35 @@ US_PER_S: Final = 1_000_000
 Floats = NDArray[np.float64]
 
 
+class Sorted(Protocol):
+    """Times in ascending order, to be looked up by their place."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, at: Any) -> Any: ...  # noqa: ANN401 -- a place or an array of them
+
+
 @dataclass(frozen=True, slots=True)
 class Latencies:
     """Sorted service and response times and lateness of sends, in ms."""
 
-    service_ms: Floats
-    response_ms: Floats
-    late_ms: Floats
+    service_ms: Sorted
+    response_ms: Sorted
+    late_ms: Sorted
+
+
+class Counted:
+    """Times of which it is known how often each occurs, as if they stood in ascending order."""
+
+    def __init__(self, values_us: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+        self._values_ms = values_us / US_PER_MS
+        self._until = np.cumsum(counts)
+
+    def __len__(self) -> int:
+        return int(self._until[-1]) if len(self._until) else 0
+
+    def __getitem__(self, at: Any) -> Any:  # noqa: ANN401 -- a place or an array of them
+        return self._values_ms[np.searchsorted(self._until, at, side="right")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +66,7 @@ def of(answered: pd.DataFrame) -> Latencies:
     return Latencies(*(np.sort(values) / US_PER_MS for values in (service, response, late)))
 
 
-def quantile(sorted_ms: Floats, share: float) -> float | None:
+def quantile(sorted_ms: Sorted, share: float) -> float | None:
     """Return the smallest value that is not exceeded by `share` of the samples; None without samples.
 
     >>> quantile(np.array([1.0, 2.0, 3.0, 4.0]), 0.5)

@@ -1,6 +1,6 @@
 """The ledger: what the clients saw, read from the workers' Arrow streams."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ RECONNECT: Final = "reconnect"
 REPEATED_KINDS: Final = (RECONNECT, "repeat")
 """Of requests that the plan did not ask for: an access point was lost or drained."""
 
-_OUTCOME: Final = ("sent_us", "answered_us", "app_before_ms", "app_after_ms", "code")
+OUTCOME: Final = ("sent_us", "answered_us", "app_before_ms", "app_after_ms", "code")
 _NOTHING: Final = -1
 _NAMES: Final = ("verb", "kind", "platform", "country", "city", "access_point")
 
@@ -48,7 +48,7 @@ def read(folder: Path) -> Ledger:
     """Read every worker's file as far as it can be read."""
     paths = sorted((folder / LEDGER_FOLDER).glob("*.arrow"))
     findings: list[Finding] = []
-    tables = {path.name: _stream(path, findings) for path in paths}
+    tables = {path.name: pa.Table.from_batches(list(batches(path, findings)), LEDGER_SCHEMA) for path in paths}
     table = pa.concat_tables([LEDGER_SCHEMA.empty_table(), *tables.values()])
     rows_of = {name: part.num_rows for name, part in tables.items()}
     return of_table(table, findings, rows_of)
@@ -65,7 +65,7 @@ def of_table(table: pa.Table, findings: list[Finding], rows_of: dict[str, int]) 
         answered, unanswered = frame[mask], frame[~mask]
     else:
         answered, unanswered = frame, frame.iloc[:0]
-    answered = answered.astype(dict.fromkeys(_OUTCOME[:-1], "int64") | {"code": "int32"})
+    answered = answered.astype(dict.fromkeys(OUTCOME[:-1], "int64") | {"code": "int32"})
     bad, broken = schemas.violations(answered, schemas.LEDGER, "ledger")
     if len(bad):
         answered = answered.drop(index=bad)
@@ -84,22 +84,23 @@ def of_table(table: pa.Table, findings: list[Finding], rows_of: dict[str, int]) 
     )
 
 
-def _stream(path: Path, findings: list[Finding]) -> pa.Table:
+def batches(
+    path: Path, findings: list[Finding], opened: Callable[[str], pa.NativeFile] = pa.memory_map
+) -> Iterator[pa.RecordBatch]:
     """Read a stream up to the first thing that is wrong with it."""
-    batches: list[pa.RecordBatch] = []
+    count = 0
     try:
-        with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
+        with opened(str(path)) as source, pa.ipc.open_stream(source) as stream:
             if not stream.schema.equals(LEDGER_SCHEMA):
                 findings.append(invalid("ledger_columns", f"{path.name} has other columns than a ledger"))
-                return LEDGER_SCHEMA.empty_table()
+                return
             for batch in stream:
                 batch.validate(full=True)
-                batches.append(batch)
+                yield batch
+                count += batch.num_rows
     except (OSError, EOFError, pa.ArrowException) as broken:
-        read_so_far = rows(sum(batch.num_rows for batch in batches))
-        text = f"{path.name} is cut short or damaged after {read_so_far}: {_one_line(broken)}"
+        text = f"{path.name} is cut short or damaged after {rows(count)}: {_one_line(broken)}"
         findings.append(invalid("ledger_unreadable", text))
-    return pa.Table.from_batches(batches, LEDGER_SCHEMA)
 
 
 def _without_forbidden_nulls(table: pa.Table, findings: list[Finding]) -> pa.Table:
@@ -114,9 +115,9 @@ def _without_forbidden_nulls(table: pa.Table, findings: list[Finding]) -> pa.Tab
 
 def _complete(table: pa.Table, findings: list[Finding]) -> pa.ChunkedArray:
     """Tell the answered rows; an answer without its send, or half an answer, is no answer."""
-    valid = {column: pc.is_valid(table[column]) for column in _OUTCOME}
+    valid = {column: pc.is_valid(table[column]) for column in OUTCOME}
     whole = valid["code"]
-    for column in _OUTCOME[:-1]:
+    for column in OUTCOME[:-1]:
         whole = pc.and_(whole, valid[column])
     halves = pc.or_(pc.or_(valid["code"], valid["answered_us"]), valid["app_after_ms"])
     count = pc.sum(pc.and_not(halves, whole)).as_py() or 0

@@ -1,5 +1,6 @@
 """A run's directory, read as far as it can be read: what is broken becomes a finding, never an exception."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from analysis.journals import APP_OPENED, PLAN_CHANGED, Journal
 from analysis.ledgers import Ledger
 from analysis.plans import plans
 from analysis.prices import PriceBook, price_books
+from analysis.wholes import Whole
 
 FORMATS = (run_files.FORMAT,)
 
@@ -62,6 +64,20 @@ class Run:
     findings: tuple[Finding, ...]
     access: Access | None = None
     """Of a scenario about access points only."""
+    whole: Whole | None = None
+    """Of a big run, of which ledger and journal hold only what is not plain (`big_runs`)."""
+
+    @property
+    def rows(self) -> int:
+        """How many requests the ledgers hold."""
+        return self.whole.numbers.rows if self.whole else int(self.ledger.table.num_rows)
+
+    @property
+    def journal_rows(self) -> int:
+        """How many rows the journal has."""
+        if self.whole:
+            return self.whole.sequence.rows
+        return int(self.journal.table.num_rows) if self.journal else 0
 
     @property
     def offset_ms(self) -> int:
@@ -69,8 +85,26 @@ class Run:
         return self.terms.readings.billing_offset_ms if self.terms else Readings().billing_offset_ms
 
 
-def load(folder: Path) -> Run:
-    """Read a run. Raises NotARunError when there is none."""
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """What is known of a run before its logs are read."""
+
+    plan: Plan | None
+    terms: Terms | None
+    has_journal: bool
+    is_about_access: bool
+
+    @property
+    def offset_ms(self) -> int:
+        """Where the billing day begins; the default reading when the run does not say."""
+        return (self.terms.readings if self.terms else Readings()).billing_offset_ms
+
+
+Reader = Callable[[Papers], tuple[Ledger, Journal | None, Whole | None]]
+
+
+def load(folder: Path, read: Reader | None = None) -> Run:
+    """Read a run, its logs whole unless another way is given. Raises NotARunError when there is none."""
     _refuse_other_folders(folder)
     findings: list[Finding] = []
     plan = _document(folder / run_files.PLAN, Plan, findings)
@@ -79,10 +113,12 @@ def load(folder: Path) -> Run:
     if (folder / run_files.STATEMENT).exists():
         statement = _document(folder / run_files.STATEMENT, Statement, findings)
     access = _document(folder / run_files.ACCESS, Access, findings) if (folder / run_files.ACCESS).exists() else None
-    has_journal = (folder / run_files.JOURNAL_FOLDER).is_dir()
-    journal = journals.read(folder) if has_journal else None
-    ledger = ledgers.read(folder)
     terms = _terms(plan, statement, findings)
+    has_journal = (folder / run_files.JOURNAL_FOLDER).is_dir()
+    if read:
+        ledger, journal, whole = read(Papers(plan, terms, has_journal, (folder / run_files.ACCESS).exists()))
+    else:
+        ledger, journal, whole = ledgers.read(folder), journals.read(folder) if has_journal else None, None
     if terms and journal:
         terms = _after_changes(terms, journal, findings)
     return Run(
@@ -96,6 +132,7 @@ def load(folder: Path) -> Run:
         terms=terms,
         findings=(*findings, *ledger.findings, *(journal.findings if journal else ())),
         access=access,
+        whole=whole,
     )
 
 

@@ -3,6 +3,7 @@
 Request ids join the two: (`connection`, `request_seq`), the journal's `connected` rows naming each connection.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,17 +15,17 @@ from numpy.typing import NDArray
 
 from analysis import journals, recount, silence
 from analysis.billing_days import iso
-from analysis.findings import Finding, error, rows
+from analysis.findings import NOWHERE, Case, Finding, error, rows
 from analysis.journals import CONNECTED, IMPORTED, LOGGED_IN, REFUSALS, VERBS, Journal
 from analysis.ledgers import Ledger
 from analysis.schemas import REQUEST_SEQ_BITS
 
-_NOBODY: Final = -1
-_STRANGER: Final = -2
+NOBODY: Final = -1
+STRANGER: Final = -2
 """A UserID that the ledger does not know."""
-_INSTANCE_ID_LENGTH: Final = 32
+INSTANCE_ID_LENGTH: Final = 32
 _COMPARED: Final = ("seq", "time_ms", "kind", "code")
-_OF_USER: Final = (
+OF_USER: Final = (
     LOGGED_IN, journals.RESUMED, IMPORTED, journals.DELETED, journals.GROUP_CREATED, journals.JOINED, journals.LEFT,
 )  # fmt: skip
 """Kinds whose `user` is the one that the ledger names."""
@@ -96,16 +97,22 @@ def match(ledger: Ledger, journal: Journal, registered: Registrations) -> Matche
 
 def pairs(matches: Matches) -> list[Finding]:
     """Check that nobody speaks of a request that the other does not know."""
-    findings = []
-    if matches.repeated:
-        text = f"{rows(matches.repeated)} repeat the request id of another"
-        findings.append(error("request_id_repeated", text))
-    if matches.only_ledger:
-        text = f"{rows(matches.only_ledger)} of the ledger were answered and are not in the journal"
-        findings.append(error("journal_row_missing", text))
     extra = matches.only_journal
-    if len(extra):
-        text = f"{rows(len(extra))} of the journal, the first with seq {extra['seq'].iloc[0]:,}, are not in the ledger"
+    unasked = Case(len(extra), int(extra["seq"].iloc[0]) if len(extra) else 0)
+    return pairs_said(matches.repeated, matches.only_ledger, unasked)
+
+
+def pairs_said(repeated: int, only_ledger: int, unasked: Case) -> list[Finding]:
+    """Say what has no partner; the first row of the journal by its seq."""
+    findings = []
+    if repeated:
+        text = f"{rows(repeated)} repeat the request id of another"
+        findings.append(error("request_id_repeated", text))
+    if only_ledger:
+        text = f"{rows(only_ledger)} of the ledger were answered and are not in the journal"
+        findings.append(error("journal_row_missing", text))
+    if unasked.count:
+        text = f"{rows(unasked.count)} of the journal, the first with seq {unasked.first:,}, are not in the ledger"
         findings.append(error("journal_row_unasked", text))
     return findings
 
@@ -116,14 +123,19 @@ def contents(matches: Matches) -> list[Finding]:
     journal = matches.journal.set_axis(ledger.index)
     before, after = ledger["app_before_ms"], ledger["app_after_ms"]
     wrong = {
-        "user_differs": (journal["name"] != ledger["user"]) & (journal["name"] != _NOBODY),
-        "group_differs": (journal["group"] != ledger["group"]) & (journal["group"] != _NOBODY),
+        "user_differs": (journal["name"] != ledger["user"]) & (journal["name"] != NOBODY),
+        "group_differs": (journal["group"] != ledger["group"]) & (journal["group"] != NOBODY),
         "verb_differs": _verb_differs(journal["kind"], ledger["verb"]),
         "code_differs": journal["code"] != ledger["code"],
         "time_differs": (journal["time_ms"] < before) | (journal["time_ms"] > after),
         # A refusal with code 0, or an admission with another, would count one way and read the other.
         "kind_contradicts_code": (journal["code"] == 0) == journal["kind"].isin(REFUSALS),
     }
+    return contents_said({code: _case(ledger, mask) for code, mask in wrong.items()})
+
+
+def contents_said(wrong: Mapping[str, Case]) -> list[Finding]:
+    """Say in what pairs differ, each with the first row of the ledger."""
     texts = {
         "user_differs": "name another user in the journal than in the ledger",
         "group_differs": "name another group or call in the journal than in the ledger",
@@ -133,9 +145,9 @@ def contents(matches: Matches) -> list[Finding]:
         "kind_contradicts_code": "of the journal are of a kind that contradicts their code",
     }
     return [
-        error(code, f"{rows(int(mask.sum()))} {texts[code]}: {_first(ledger, mask)}")
-        for code, mask in wrong.items()
-        if mask.any()
+        error(code, f"{rows(wrong[code].count)} {text}: the first is row {wrong[code].first:,}")
+        for code, text in texts.items()
+        if wrong[code].count
     ]
 
 
@@ -148,23 +160,33 @@ def order(matches: Matches) -> list[Finding]:
     latest_seq = np.maximum.accumulate(np.concatenate([[0], seq[by_answer]]))
     answers_before = np.searchsorted(answered[by_answer], sent, side="left")
     late = latest_seq[answers_before] > seq
-    if not late.any():
+    return order_said(_case(matches.ledger, late))
+
+
+def order_said(late: Case) -> list[Finding]:
+    """Say how many rows come too early, with the first row of the ledger."""
+    if not late.count:
         return []
     text = (
-        f"{rows(int(late.sum()))} of the journal come before something that was already answered when they were "
-        f"sent: {_first(matches.ledger, late)}"
+        f"{rows(late.count)} of the journal come before something that was already answered when they were "
+        f"sent: the first is row {late.first:,}"
     )
     return [error("order_violated", text)]
 
 
 def registration(journal: Journal, registered: Registrations) -> list[Finding]:
     """Check that a number belongs to one UserID and a UserID to one number, and that every login has a number."""
+    nameless = ~journal.logins["user"].isin(pd.Index(registered.number))
+    return registration_said(registered, int(nameless.sum()))
+
+
+def registration_said(registered: Registrations, nameless: int) -> list[Finding]:
+    """Say which numbers and UserIDs contradict each other, and how many logins have a number without a name."""
     findings = []
-    numbers = pd.Index(registered.number)
     # A deleted UserID that comes again keeps its number: the same pair twice is no contradiction.
     names = registered.name.copy()
-    strangers = registered.user_id.filter(pa.array(names == _STRANGER)).dictionary_encode()
-    names[names == _STRANGER] = _STRANGER - 1 - strangers.indices.to_numpy(zero_copy_only=False)
+    strangers = registered.user_id.filter(pa.array(names == STRANGER)).dictionary_encode()
+    names[names == STRANGER] = STRANGER - 1 - strangers.indices.to_numpy(zero_copy_only=False)
     known = pd.DataFrame({"number": registered.number, "name": names}).drop_duplicates()
     for code, repeated, what in (
         ("user_number_repeated", int(known["number"].duplicated().sum()), "user numbers have more than one UserID"),
@@ -172,9 +194,8 @@ def registration(journal: Journal, registered: Registrations) -> list[Finding]:
     ):
         if repeated:
             findings.append(error(code, f"{repeated:,} {what}"))
-    nameless = ~journal.logins["user"].isin(numbers)
-    if nameless.any():
-        text = f"{rows(int(nameless.sum()))} log in a user whom no row registered"
+    if nameless:
+        text = f"{rows(nameless)} log in a user whom no row registered"
         findings.append(error("user_unregistered", text))
     return findings
 
@@ -188,8 +209,15 @@ def counted_days(journal: Journal, offset_ms: int) -> list[Finding]:
     if not wrong.any():
         return []
     seq, said, right = (int(column[wrong].iloc[0]) for column in (journal.frame["seq"], claimed, due))
+    return counted_days_said(Case(int(wrong.sum()), seq), said, right)
+
+
+def counted_days_said(wrong: Case, said: int, right: int) -> list[Finding]:
+    """Say how many rows count for a wrong day, and of the first, which and which instead."""
+    if not wrong.count:
+        return []
     text = (
-        f"{rows(int(wrong.sum()))} of the journal count for a wrong day: the first, seq {seq:,}, "
+        f"{rows(wrong.count)} of the journal count for a wrong day: the first, seq {wrong.first:,}, "
         f"counts {_day(said)}, not {_day(right)}"
     )
     return [error("counted_day_wrong", text)]
@@ -202,18 +230,18 @@ def _ids(connection: pd.Series, request_seq: pd.Series) -> Ints:
 def _connections(ledger: Ledger, journal: Journal) -> pd.Series:
     """Translate the journal's connection numbers into the ledger's; unknown ones keep a number of their own."""
     at, texts = journal.strings("text", CONNECTED)
-    instances = pc.utf8_slice_codeunits(texts, 0, _INSTANCE_ID_LENGTH)
+    instances = pc.utf8_slice_codeunits(texts, 0, INSTANCE_ID_LENGTH)
     known = _positions(instances, ledger.connection_ids)
     asked = journal.requests["connection"]
     translated = _translated(asked, journal.frame["connection"].to_numpy()[at], known)
-    return translated.where(translated != _STRANGER, _STRANGER - 1 - asked)
+    return translated.where(translated != STRANGER, STRANGER - 1 - asked)
 
 
 def _names(ledger: Ledger, journal: Journal, registered: Registrations) -> pd.Series:
     """Tell each request's user as the ledger numbers users: by the row's own UserID, or by its registration."""
     users = journal.requests["user"]
     names = _translated(users, registered.number, registered.name)
-    names[(users == 0) | ~journal.requests["kind"].isin(_OF_USER)] = _NOBODY
+    names[(users == 0) | ~journal.requests["kind"].isin(OF_USER)] = NOBODY
     at, user_ids = journal.strings("user_id", *REFUSALS)
     asked = journal.frame.index[at].intersection(names.index)
     positions = pd.Series(_positions(user_ids, ledger.user_ids), index=journal.frame.index[at])
@@ -224,8 +252,8 @@ def _names(ledger: Ledger, journal: Journal, registered: Registrations) -> pd.Se
 def _groups(ledger: Ledger, journal: Journal) -> pd.Series:
     """Tell the group or call of each request as the ledger numbers them; nobody's where the row is about none."""
     notes = journal.notes
-    known = np.append(_positions(notes.names, ledger.group_ids), _NOBODY)
-    groups = np.full(len(journal.frame), _NOBODY)
+    known = np.append(_positions(notes.names, ledger.group_ids), NOBODY)
+    groups = np.full(len(journal.frame), NOBODY)
     groups[notes.at] = known[notes.name]
     return pd.Series(groups[journal.requests.index], index=journal.requests.index)
 
@@ -245,18 +273,18 @@ def _verb_differs(kind: pd.Series, verb: pd.Series) -> pd.Series:
 
 def _positions(strings: pa.Array, known: pa.Array) -> Ints:
     found = pc.index_in(strings, value_set=known)
-    return np.asarray(pc.fill_null(found, _STRANGER).to_numpy(zero_copy_only=False), np.int64)
+    return np.asarray(pc.fill_null(found, STRANGER).to_numpy(zero_copy_only=False), np.int64)
 
 
 def _translated(values: pd.Series, numbers: Ints, meanings: Ints) -> pd.Series:
-    table = np.full(max(int(values.max()) if len(values) else 0, int(numbers.max(initial=0))) + 1, _STRANGER)
+    table = np.full(max(int(values.max()) if len(values) else 0, int(numbers.max(initial=0))) + 1, STRANGER)
     table[numbers] = meanings
     return pd.Series(table[values.to_numpy()], index=values.index)
 
 
-def _first(ledger: pd.DataFrame, mask: pd.Series | NDArray[np.bool_]) -> str:
+def _case(ledger: pd.DataFrame, mask: pd.Series | NDArray[np.bool_]) -> Case:
     numbers = ledger["row"].to_numpy()[np.asarray(mask)]
-    return f"the first is row {numbers.min():,}"
+    return Case(len(numbers), int(numbers.min(initial=NOWHERE)))
 
 
 def _day(day: int) -> str:

@@ -15,7 +15,7 @@ from analysis.bills import Line
 from analysis.cap_table import Cap
 from analysis.completeness import PeakInterval
 from analysis.headroom import Headroom
-from analysis.latencies import Floats, Latencies, quantile
+from analysis.latencies import Latencies, Sorted, quantile
 from analysis.loading import Run
 from analysis.outages import Outage
 from analysis.quotas import QUOTAS
@@ -26,7 +26,7 @@ from analysis.selections import EVERYTHING, Selection
 Value = int | float | str
 
 _SHARES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
-_TIMES: Final[Mapping[str, tuple[str, Callable[[Latencies], Floats]]]] = {
+_TIMES: Final[Mapping[str, tuple[str, Callable[[Latencies], Sorted]]]] = {
     "latency.service": ("time from send to answer", lambda times: times.service_ms),
     "latency.response": ("time from planned instant to answer", lambda times: times.response_ms),
     "arrivals.late": ("lateness of a send", lambda times: times.late_ms),
@@ -113,12 +113,12 @@ def _rate(meaning: str, value: Callable[[Samples, Selection], float | None]) -> 
     return Metric(meaning, value, taken_of="answers", is_early=True, better="higher")
 
 
-def _quantile(times: Callable[[Latencies], Floats], share: float) -> Callable[[Requests], float | None]:
+def _quantile(times: Callable[[Latencies], Sorted], share: float) -> Callable[[Requests], float | None]:
     return lambda requests: quantile(times(requests.latencies), share)
 
 
-def _mean(times: Callable[[Latencies], Floats]) -> Callable[[Requests], float | None]:
-    return lambda requests: float(np.mean(times(requests.latencies))) if len(requests.answered) else None
+def _mean(times: Callable[[Latencies], Sorted]) -> Callable[[Requests], float | None]:
+    return lambda requests: float(np.mean(np.asarray(times(requests.latencies)))) if len(requests.answered) else None
 
 
 def _logins_per_second(samples: Samples, selection: Selection) -> float | None:
@@ -137,7 +137,9 @@ def _peak_day(samples: Samples) -> str | None:
 
 def _rows_missing(samples: Samples) -> int | None:
     run = samples.run
-    return run.plan.arrivals - _of_plan(run).num_rows if run.plan else None
+    if run.plan is None:
+        return None
+    return run.plan.arrivals - (run.whole.of_plan if run.whole else _of_plan(run).num_rows)
 
 
 def _workers_missing(samples: Samples) -> int | None:
@@ -149,8 +151,11 @@ def _started_ratio(samples: Samples) -> float | None:
     run = samples.run
     if run.plan is None:
         return None
-    asked = _of_plan(run)
-    sent: int = asked.num_rows - asked["sent_us"].null_count
+    if run.whole:
+        sent = run.whole.sent_of_plan
+    else:
+        asked = _of_plan(run)
+        sent = asked.num_rows - asked["sent_us"].null_count
     return sent / run.plan.arrivals if run.plan.arrivals else 1.0
 
 
@@ -296,7 +301,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     "routing.resumes_refused": _of_access(
         "resumes that were refused", lambda access: int((access.visits.is_resume & (access.visits.code > 0)).sum())
     ),
-    "ledger.rows": _growing("requests in the ledgers", lambda samples: samples.run.ledger.table.num_rows),
+    "ledger.rows": _growing("requests in the ledgers", lambda samples: samples.run.rows),
     "ledger.rows_missing": _of_audit("planned requests without a row", _rows_missing),
     "ledger.unknown_outcomes": _growing("requests without an answer", lambda samples: len(samples.run.ledger.open)),
     "workers.missing": _of_audit("workers that handed over no ledger", _workers_missing),

@@ -29,13 +29,13 @@ def alternatives(run: Run, terms: Terms, counts: Counts) -> list[Alternative]:
     """Price the month again under each other reading, one change at a time."""
     counted = counts.ledger
     used, top = ledger_usage(counts, terms), peak(counted.dau, terms.days)
-    answered, offset_ms = run.ledger.answered, run.offset_ms
     daily: dict[str, Count] = {}
-    if (answered["verb"] == "resume").any():
-        resumed = recount.of_ledger(answered, offset_ms, resumes_count=True)
+    if resumed := _resumed(run):
         daily["a resumed session counts as a login"] = resumed
-    if offset_ms:
-        daily["billing days begin at midnight UTC"] = recount.of_ledger(answered, 0)
+    if run.offset_ms:
+        daily["billing days begin at midnight UTC"] = (
+            run.whole.utc if run.whole else recount.of_ledger(run.ledger.answered, 0)
+        )
     found = []
     for reading, count in daily.items():
         other = peak(count.dau, terms.days)
@@ -49,6 +49,15 @@ def alternatives(run: Run, terms: Terms, counts: Counts) -> list[Alternative]:
         if name != terms.book.name and terms.plan in book.plan_fee:
             found.append(Alternative(f"price book {name}", top, bill(book, terms.plan, used)))
     return found
+
+
+def _resumed(run: Run) -> Count | None:
+    """Count resumes as logins; None where there was none."""
+    if run.whole:
+        return run.whole.resumed
+    answered = run.ledger.answered
+    has_resumes = (answered["verb"] == "resume").any()
+    return recount.of_ledger(answered, run.offset_ms, resumes_count=True) if has_resumes else None
 
 
 def _other_prices(terms: Terms, used: Usage) -> Iterator[tuple[str, Bill]]:

@@ -77,10 +77,9 @@ def of(audit: Audit) -> Outlook:
     terms, bill = audit.terms, audit.bill
     if terms is None or bill is None:
         return Outlook([], None, [], _unproven(audit), 0, "")
-    answered = audit.run.ledger.answered
     return Outlook(
         headroom=headroom(bill),
-        origin=peak_origin(answered, audit.counts.ledger, terms, bill),
+        origin=peak_origin(audit.run, audit.counts.ledger, terms, bill),
         alternatives=alternatives(audit.run, terms, audit.counts),
         unproven=_unproven(audit),
         total_cents=bill.total_cents,

@@ -46,7 +46,8 @@ def write(verdict: Verdict, folder: Path) -> None:
 def page(verdict: Verdict) -> str:
     """Return the page as HTML."""
     audit = verdict.audit
-    times = latencies.of(audit.run.ledger.answered)
+    whole = audit.run.whole
+    times = whole.latencies if whole else latencies.of(audit.run.ledger.answered)
     return pages.render(
         "report_page.html",
         verdict=verdict,
@@ -93,9 +94,9 @@ def waterfall(audit: Audit) -> list[Step]:
         return []
     if not _has_users(audit):
         return _volume_steps(audit, audit.bill)
-    ledger, days = audit.run.ledger, audit.terms.days
+    days = audit.terms.days
     in_month = [(key, n) for key, n in audit.counts.ledger.codes.items() if key[0] in days]
-    rows = ledger.table.num_rows
+    rows = audit.run.rows
     valid = sum(n for _, n in in_month)
     admitted = sum(n for (_, code), n in in_month if code == 0)
     distinct = sum(n for day, n in audit.counts.ledger.dau.items() if day in days)
@@ -126,7 +127,7 @@ def waterfall(audit: Audit) -> list[Step]:
 
 def _volume_steps(audit: Audit, bill: Bill) -> list[Step]:
     """Lead to the lines of groups and calls, where nobody logged in."""
-    rows = max(1, audit.run.ledger.table.num_rows)
+    rows = max(1, audit.run.rows)
     counts = [("requests in the ledgers", rows, "every planned request, answered or not")]
     if days := dict(_group_days(audit)):
         counts.append(("groups made", sum(day.made for day in days.values()), "refused creations are none"))
@@ -183,9 +184,10 @@ def _plots(audit: Audit, times: Latencies) -> dict[str, Markup | None]:
             svg = figures.dau_by_day(audit.counts.ledger.dau, audit.terms, audit.bill, narrow=width == "narrow")
             plots[width] = pages.inline(svg)
     if len(times.service_ms):
-        line = latencies.timeline(audit.run.ledger.answered, SLICES)
         plots["percentiles"] = pages.inline(figures.percentiles(times))
-        plots["over_time"] = pages.inline(figures.over_time(line))
+        if not audit.run.whole:
+            line = latencies.timeline(audit.run.ledger.answered, SLICES)
+            plots["over_time"] = pages.inline(figures.over_time(line))
     return plots
 
 

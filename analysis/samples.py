@@ -6,7 +6,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from analysis import latencies, recount, witnesses
+from analysis import latencies, ledgers, recount, witnesses
 from analysis.audit import Audit
 from analysis.billing_days import day_number, iso
 from analysis.bills import Bill
@@ -14,6 +14,7 @@ from analysis.completeness import PeakInterval, peak_interval
 from analysis.counts import Count, Peak, peak
 from analysis.headroom import Headroom, headroom
 from analysis.latencies import Latencies
+from analysis.ledgers import Ledger
 from analysis.loading import Run
 from analysis.selections import EVERYTHING, LABELS, PEAK, SPIKE, Selection
 
@@ -63,10 +64,14 @@ class Samples:
         """Return the chosen requests. Raises SelectionError for a label or day that nothing of the run has."""
         if selection.text not in self._requests:
             self._refuse_unknown(selection)
-            ledger = self.run.ledger
-            chosen = (self._chosen(frame, selection) for frame in (ledger.answered, ledger.open))
+            chosen = (self._chosen(frame, selection) for frame in (self._ledger.answered, self._ledger.open))
             self._requests[selection.text] = Requests(*chosen)
         return self._requests[selection.text]
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        """All rows; of a big run they are read only where a gate asks for single requests, with the memory it takes."""
+        return ledgers.read(self.run.folder) if self.run.whole else self.run.ledger
 
     @cached_property
     def count(self) -> Count:
@@ -136,6 +141,6 @@ class Samples:
 
     def _values(self, label: str) -> set[str | int | float]:
         if label not in self._known:
-            frames = (self.run.ledger.answered, self.run.ledger.open)
+            frames = (self._ledger.answered, self._ledger.open)
             self._known[label] = {value for frame in frames for value in frame[label].unique()}
         return self._known[label]

@@ -29,16 +29,16 @@ def _number(least: int, most: int, kind: str = "int64") -> pandera.Column:
     return pandera.Column(kind, pandera.Check.in_range(least, most))
 
 
-_DURATION_US_MAX: Final = 10**14
+DURATION_US_MAX: Final = 10**14
 
 LEDGER: Final = pandera.DataFrameSchema(
     {
         "row": _number(0, 2**62),
         "request_seq": _number(0, 2**REQUEST_SEQ_BITS - 1),
         "planned_app_ms": _number(0, TIME_MS_MAX),
-        "planned_us": _number(-_DURATION_US_MAX, _DURATION_US_MAX),
-        "sent_us": _number(-_DURATION_US_MAX, _DURATION_US_MAX),
-        "answered_us": _number(-_DURATION_US_MAX, _DURATION_US_MAX),
+        "planned_us": _number(-DURATION_US_MAX, DURATION_US_MAX),
+        "sent_us": _number(-DURATION_US_MAX, DURATION_US_MAX),
+        "answered_us": _number(-DURATION_US_MAX, DURATION_US_MAX),
         "app_before_ms": _number(0, TIME_MS_MAX),
         "app_after_ms": _number(0, TIME_MS_MAX),
         "code": pandera.Column("int32"),

@@ -13,7 +13,7 @@ from analysis.billing_days import day_number, day_of, iso, start_ms
 from analysis.bills import Bill, Usage, money
 from analysis.counts import Count, Peak, peak
 from analysis.documents import Plan, Statement
-from analysis.findings import Finding, error, invalid, listed
+from analysis.findings import NOWHERE, Case, Finding, error, invalid, listed
 from analysis.journals import CHARGED, MONTH_CLOSED
 from analysis.ledgers import RECONNECT
 from analysis.loading import Run, Terms
@@ -93,11 +93,13 @@ def ledger_usage(counted: Counts, terms: Terms) -> Usage:
 
 def counts(run: Run) -> Counts:
     journal, ledger, offset_ms = run.journal, run.ledger, run.offset_ms
-    counted = Counts(
-        recount.of_ledger(ledger.answered, offset_ms),
-        recount.of_journal(journal, offset_ms) if journal else None,
-        said_groups=_said_groups(run),
-    )
+    if run.whole:
+        counted = Counts(run.whole.ledger, run.whole.journal)
+    else:
+        counted = Counts(
+            recount.of_ledger(ledger.answered, offset_ms), recount.of_journal(journal, offset_ms) if journal else None
+        )
+    counted = replace(counted, said_groups=_said_groups(run))
     if run.terms is None:
         return counted
     days = run.terms.days
@@ -198,18 +200,28 @@ def daily_codes(run: Run, counted: Counts) -> list[Finding]:
 
 def clock(run: Run) -> list[Finding]:
     """Check that each answered request began and ended on one billing day, the one for which it was planned."""
+    texts = {
+        "day_uncertain": "began and ended on different billing days",
+        "day_missed": "were played on another billing day than planned",
+    }
+    wrong = run.whole.clock if run.whole else _clock(run)
+    return [
+        error(code, f"{wrong[code].count:,} requests {what}, the first is row {wrong[code].first:,}")
+        for code, what in texts.items()
+        if wrong[code].count
+    ]
+
+
+def _clock(run: Run) -> dict[str, Case]:
     answered = run.ledger.answered
     columns = ("planned_app_ms", "app_before_ms", "app_after_ms")
     planned, before, after = (day_of(answered[column], run.offset_ms) for column in columns)
-    findings = []
-    for code, wrong, what in (
-        ("day_uncertain", before != after, "began and ended on different billing days"),
-        ("day_missed", planned != before, "were played on another billing day than planned"),
-    ):
-        if wrong.any():
-            text = f"{int(wrong.sum()):,} requests {what}, the first is row {answered['row'][wrong].min():,}"
-            findings.append(error(code, text))
-    return findings
+    found = {"day_uncertain": before != after, "day_missed": planned != before}
+    numbers = answered["row"].to_numpy()
+    return {
+        code: Case(int(wrong.sum()), int(numbers[wrong.to_numpy()].min(initial=NOWHERE)))
+        for code, wrong in found.items()
+    }
 
 
 def price_book(run: Run, terms: Terms | None) -> list[Finding]:
@@ -382,10 +394,13 @@ def _codes_differ(
 def _arrivals(run: Run) -> list[Finding]:
     if run.plan is None:
         return []
-    table = run.ledger.table
-    asked = table.filter(pc.less(table["row"], run.plan.arrivals))
-    days = day_of(asked["planned_app_ms"].to_pandas(), run.offset_ms)
-    found = days.value_counts().to_dict()
+    if run.whole:
+        found = dict(run.whole.arrivals)
+    else:
+        table = run.ledger.table
+        asked = table.filter(pc.less(table["row"], run.plan.arrivals))
+        days = day_of(asked["planned_app_ms"].to_pandas(), run.offset_ms)
+        found = days.value_counts().to_dict()
     planned = {day_number(day.day): day.arrivals for day in run.plan.days}
     texts = [
         f"{iso(day)} {planned.get(day, 0):,} against {found.get(day, 0):,}"
