@@ -1,10 +1,13 @@
 """What every store keeps: the same tests for all of them."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from redis.asyncio import Redis
 
 from mock_im_server.domain.actions import (
     STALE_EPOCH,
@@ -22,16 +25,20 @@ from mock_im_server.domain.actions import (
 from mock_im_server.recovery import Folded
 from mock_im_server.stores.base import Store
 from mock_im_server.stores.memory import MemoryStore
+from mock_im_server.stores.redis import RedisStore
 
-STORES = [MemoryStore]
 ACCOUNTS = Quota("accounts", 3, 70398)
 ACTIVE = Quota("active/1", 2, 72000)
 
 
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest) -> Store:
-    made: Store = request.param()
-    return made
+@pytest.fixture(params=["memory", "redis"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    server = request.getfixturevalue("redis")
+    async with Redis.from_url(server.url) as redis:
+        yield RedisStore(redis, f"{{{uuid4().hex}}}:")
 
 
 def login(user: str, epoch: int = 0) -> Action:

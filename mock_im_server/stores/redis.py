@@ -1,0 +1,195 @@
+"""Counts in Redis (or Valkey), for any number of server processes.
+
+What must happen whole happens in one script (`apply.lua`), which also appends what it did to a stream of events. Calls
+that wait for the same answer share one round trip. All keys of an app bear one tag, so that a cluster spreads apps.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from mock_im_server.domain.actions import STALE_EPOCH, Action, Outcome
+from mock_im_server.stores.base import Snapshot
+
+SMALL_SETS: Final = ("members/", "joined/", "live/", "owned/")
+"""Beginnings of the names of sets of one user or one group; `apply.lua` knows them too."""
+SCRIPT: Final = files(__package__).joinpath("apply.lua").read_text(encoding="utf-8")
+_AT_ONCE: Final = 1_000
+"""Members that one command names."""
+
+
+class StoreAwayError(Exception):
+    """Raised when Redis does not answer: whether an action was applied is not known, and only its events will tell."""
+
+
+class RedisStore:
+    """The store of one app."""
+
+    def __init__(self, redis: "Redis[bytes]", prefix: str, server: str = "") -> None:
+        """All keys begin with `prefix`, which holds a `{tag}`; `server` names this process in the events."""
+        self._redis = redis
+        self._prefix = prefix
+        self._server = server
+        self._script = redis.register_script(SCRIPT)
+        self._waiting: list[tuple[Sequence[Action], asyncio.Future[list[Outcome]]]] = []
+        self._sending: asyncio.Task[None] | None = None
+        self._batch = 0
+        self.lost_batches: list[int] = []
+        """Batches whose outcome never arrived: no row of this process will stand for them."""
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder().decode
+
+    async def apply(self, actions: Sequence[Action]) -> list[Outcome]:
+        """As the contract says; raises StoreAwayError."""
+        if not actions:
+            return []
+        done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((actions, done))
+        if self._sending is None:
+            self._sending = asyncio.create_task(self._send())
+        return await done
+
+    async def move_epoch(self, epoch: int) -> None:
+        await self._do("SET", self._prefix + "epoch", epoch)
+
+    async def sizes(self, names: Sequence[str]) -> list[int]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                if name.startswith(SMALL_SETS):
+                    pipe.scard(self._set(name))
+                else:
+                    pipe.hget(self._prefix + "sizes", name)
+            return [int(size or 0) for size in await _answered(pipe.execute())]
+
+    async def distinct(self, names: Sequence[str]) -> int:
+        if not names:
+            return 0
+        union = self._prefix + "union"
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.bitop("OR", union, *map(self._bits, names))
+            pipe.bitcount(union)
+            pipe.delete(union)
+            _, count, _ = await _answered(pipe.execute())
+        return int(count)
+
+    async def counters(self, names: Sequence[str]) -> list[int]:
+        return await self._numbers_in("counters", names)
+
+    async def members(self, name: str) -> list[str]:
+        if name.startswith(SMALL_SETS):
+            return await self.names(sorted(map(int, await self._do("SMEMBERS", self._set(name)))))
+        bits = await self._do("GET", self._bits(name)) or b""
+        return await self.names(np.flatnonzero(np.unpackbits(np.frombuffer(bits, np.uint8))).tolist())
+
+    async def holds(self, name: str, members: Sequence[str]) -> list[bool]:
+        numbers = await self.numbers(members)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for number in numbers:
+                if name.startswith(SMALL_SETS):
+                    pipe.sismember(self._set(name), str(number))
+                else:
+                    pipe.getbit(self._bits(name), number)
+            return [bool(found) for found in await _answered(pipe.execute())]
+
+    async def numbers(self, members: Sequence[str]) -> list[int]:
+        return await self._numbers_in("numbers", members)
+
+    async def names(self, numbers: Sequence[int]) -> list[str]:
+        found: list[bytes] = []
+        for part in _parts(numbers):
+            found += await self._do("HMGET", self._prefix + "names", *part)
+        return [name.decode() for name in found]
+
+    async def release(self) -> None:
+        """Delete the app's keys, some at a time."""
+        async for key in self._redis.scan_iter(match=f"{self._prefix}*", count=_AT_ONCE):
+            await self._do("UNLINK", key)
+
+    async def restore(self, snapshot: Snapshot) -> None:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.set(self._prefix + "seq", snapshot.last_seq)
+            for part in _parts([*snapshot.numbers.items()]):
+                pipe.hset(self._prefix + "numbers", mapping=dict(part))
+                pipe.hset(self._prefix + "names", mapping={str(number): name for name, number in part})
+            if snapshot.counters:
+                pipe.hset(self._prefix + "counters", mapping=dict(snapshot.counters))
+            for name, numbers in snapshot.sets.items():
+                if not len(numbers):
+                    continue
+                if name.startswith(SMALL_SETS):
+                    pipe.sadd(self._set(name), *map(str, numbers))
+                else:
+                    held = np.asarray(numbers, np.int64)
+                    bits = np.zeros(int(held.max()) + 1, np.uint8)
+                    bits[held] = 1
+                    pipe.set(self._bits(name), np.packbits(bits).tobytes())
+                    pipe.hset(self._prefix + "sizes", name, str(int(bits.sum())))
+            await _answered(pipe.execute())
+
+    async def _send(self) -> None:
+        """One batch after the other, so that outcomes come in the order in which they were asked for."""
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            self._batch += 1
+            actions = [action for part, _ in waiting for action in part]
+            try:
+                arguments = [self._encode(actions), self._server, self._batch]
+                outcomes = self._outcomes(await self._script(keys=[self._prefix], args=arguments))
+            except (RedisError, OSError) as error:
+                self.lost_batches.append(self._batch)
+                for _, done in waiting:
+                    if not done.done():
+                        done.set_exception(StoreAwayError(f"Redis does not answer: {error}"))
+                continue
+            at = 0
+            for part, done in waiting:
+                if not done.done():
+                    done.set_result(outcomes[at : at + len(part)])
+                at += len(part)
+        self._sending = None
+
+    def _outcomes(self, reply: bytes) -> list[Outcome]:
+        seq, flat, draws = self._decode(reply)
+        drawn = {at: tuple(counters) for at, counters in draws}
+        outcomes = []
+        for at, (code, number, added) in enumerate(zip(flat[::3], flat[1::3], flat[2::3], strict=True)):
+            if code == STALE_EPOCH:
+                outcomes.append(Outcome(0, code, 0, 0))
+            else:
+                outcomes.append(Outcome(seq, code, number, added, drawn.get(at, ())))
+                seq += 1
+        return outcomes
+
+    async def _numbers_in(self, table: str, names: Sequence[str]) -> list[int]:
+        found: list[Any] = []
+        for part in _parts(names):
+            found += await self._do("HMGET", self._prefix + table, *part)
+        return [int(number or 0) for number in found]
+
+    def _set(self, name: str) -> str:
+        return f"{self._prefix}set/{name}"
+
+    def _bits(self, name: str) -> str:
+        return f"{self._prefix}bits/{name}"
+
+    async def _do(self, *command: Any) -> Any:
+        return await _answered(self._redis.execute_command(*command))
+
+
+async def _answered(asking: Any) -> Any:
+    try:
+        return await asking
+    except (RedisError, OSError) as error:
+        message = f"Redis does not answer: {error}"
+        raise StoreAwayError(message) from error
+
+
+def _parts(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for at in range(0, len(items), _AT_ONCE):
+        yield items[at : at + _AT_ONCE]
