@@ -11,14 +11,16 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import prometheus_client
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from redis.exceptions import RedisError
 
 from mock_im_server import catalogue, tls
 from mock_im_server.apps import Apps
@@ -29,7 +31,11 @@ from mock_im_server.domain.routing import Router
 from mock_im_server.journal import JournalLostError
 from mock_im_server.network import Network, measured_round_trips
 from mock_im_server.routing_records import RoutingRecords
-from mock_im_server.settings import Settings
+from mock_im_server.settings import TOKEN_VARIABLE, Settings
+from mock_im_server.shared.apps import SharedApps
+from mock_im_server.shared.connection import connected, own_name
+from mock_im_server.shared.supervisor import Supervisor, shared_port
+from mock_im_server.stores.base import StoreAwayError
 from mock_im_server.transport import control
 from mock_im_server.transport.commits import Commits
 from mock_im_server.transport.control_door import PREFIX, ControlDoor
@@ -40,12 +46,11 @@ from mock_im_server.transport.frequency import FrequencyLimits
 from mock_im_server.transport.gateway import Gateway
 from mock_im_server.transport.metrics import AccessMetrics, AppMetrics
 from mock_im_server.transport.rest import BODY_BYTES_MAX, Rest, openapi
+from mock_im_server.transport.rest.door import PREFIX as REST_PREFIX
 from mock_im_server.transport.round_trips import RoundTrips
 from mock_im_server.transport.routing_control import RoutingControl
 from mock_im_server.transport.webhooks import WebhookControl, Webhooks
 
-SETTLE_INTERVAL_S: Final = 1.0
-"""How often a clock that runs by itself is asked whether a month has ended."""
 BACKLOG: Final = 4_096
 
 
@@ -77,20 +82,13 @@ def real_ms() -> int:
 @asynccontextmanager
 async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -> AsyncIterator[Running]:
     """A server from settings, until the block ends. Raises OSError when a port or the data directory is taken."""
-    with ExitStack() as stack:
+    async with AsyncExitStack() as stack:
         data_dir = settings.data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mock-im-")))
-        stack.enter_context(_sole_use(data_dir))
+        if not settings.is_worker:
+            stack.enter_context(_sole_use(data_dir))
         data = catalogue.load()
         made_of = DEFECTS[settings.defect] if settings.defect else HEALTHY
-        apps = Apps(
-            data_dir,
-            catalogue=data,
-            rules=made_of.rules,
-            new_store=made_of.new_store,
-            real_ms=real_ms,
-            bars_guessing=settings.rate_limits != 0,
-            syncs_journals=settings.fsync,
-        )
+        apps = await _apps(settings, data, data_dir, real_ms, stack)
         await apps.find_all()
         for wanted in settings.apps:
             await _ensure(apps, wanted, settings.start_ms)
@@ -99,19 +97,19 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
         network, round_trips = _network(data, settings, made_of.new_router)
         records = RoutingRecords(network, apps)
         doors = Doors(network, round_trips)
-        gateway = Gateway(apps, doors)
-        webhooks = Webhooks(apps, real_ms)
+        gateway, webhooks = Gateway(apps, doors), Webhooks(apps, real_ms)
+        await apps.catch_up()
         token = settings.control_token or secrets.token_urlsafe(24)
         journal_lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        middlewares = [_stopping(journal_lost)]
-        public = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=middlewares)
+        new_door = partial(
+            web.Application, client_max_size=BODY_BYTES_MAX, middlewares=[_stopping(journal_lost), _caught_up(apps)]
+        )
+        public = new_door()
         public.add_routes(gateway.routes())
         public.add_routes(Rest(apps, limits, commits, real_ms).routes())
         public.add_routes(openapi.routes())
         public.add_routes(Dispatch(network, apps, urls_name_places=round_trips is not None).routes())
-        private = public
-        if settings.control_port is not None:
-            private = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=middlewares)
+        private = public if settings.control_port is None else new_door()
         door = ControlDoor(apps, token)
         for handlers in (
             control.Control(apps, door, commits),
@@ -127,14 +125,16 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
             runners.append(web.AppRunner(private, access_log=None, shutdown_timeout=1))
         try:
             await webhooks.set_all(settings.webhooks)
-            port = await _listen(runners[0], settings.host, settings.port)
+            port = await _listen(runners[0], settings.host, settings.port, reuse_port=settings.is_worker)
             control_port = port
             if settings.control_port is not None:
-                control_port = await _listen(runners[1], settings.host, settings.control_port)
+                control_port = await _listen(
+                    runners[1], settings.host, settings.control_port, reuse_port=settings.is_worker
+                )
             tls_port, authority_file = await _listen_tls(runners[0], settings, data_dir)
             parts += [
                 asyncio.create_task(gateway.run(), name="gateway"),
-                asyncio.create_task(_settle(apps), name="settle"),
+                asyncio.create_task(apps.run(), name="apps"),
             ]
             yield Running(
                 apps=apps,
@@ -156,14 +156,58 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
             apps.close()
 
 
-async def serve(settings: Settings) -> None:
-    """Run until SIGINT, SIGTERM or, if asked for, the end of standard input."""
+async def _apps(
+    settings: Settings, data: catalogue.Catalogue, data_dir: Path, real_ms: Callable[[], int], stack: AsyncExitStack
+) -> Apps:
+    """The apps of this process, with their store. Raises OSError where that does not answer."""
+    made_of = DEFECTS[settings.defect] if settings.defect else HEALTHY
+    parts: dict[str, Any] = {
+        "catalogue": data,
+        "rules": made_of.rules,
+        "real_ms": real_ms,
+        "bars_guessing": settings.rate_limits != 0,
+        "syncs_journals": settings.fsync,
+    }
+    if settings.store is None:
+        return Apps(data_dir, new_store=made_of.new_store, **parts)
+    redis = await stack.enter_async_context(connected(settings.store))
+    return SharedApps(data_dir, redis=redis, server=own_name(), **parts)
+
+
+async def serve_with_workers(settings: Settings, arguments: Sequence[str]) -> None:
+    """Run several processes of this command, until the same end. Raises OSError for what is taken."""
+    stop = _stop_of(settings)
+    data_dir = settings.data_dir
+    assert data_dir is not None, "settings see to it"
+    with ExitStack() as stack:
+        stack.enter_context(_sole_use(data_dir))
+        port = stack.enter_context(shared_port(settings.host, settings.port))
+        own = ["--is-worker", "--stop-with-stdin", "--port", str(port)]
+        if settings.control_port is not None:
+            own += ["--control-port", str(stack.enter_context(shared_port(settings.host, settings.control_port)))]
+        os.environ[TOKEN_VARIABLE] = settings.control_token or secrets.token_urlsafe(24)
+        command = [sys.executable, "-m", "mock_im_server", *arguments, *own]
+        await Supervisor(command, settings.workers).run(_say_ready, stop)
+
+
+def _stop_of(settings: Settings) -> asyncio.Event:
+    """Set by SIGINT, SIGTERM or, if asked for, the end of standard input."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     if settings.stop_with_stdin:
         loop.add_reader(sys.stdin.fileno(), stop.set)
+    return stop
+
+
+def _say_ready(ready: dict[str, Any]) -> None:
+    print(json.dumps(ready), flush=True)  # noqa: T201 -- the one line that scripts wait for
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGINT, SIGTERM or, if asked for, the end of standard input."""
+    stop = _stop_of(settings)
     async with running(settings) as server:
         ready = {
             "event": "ready",
@@ -177,7 +221,7 @@ async def serve(settings: Settings) -> None:
             "data_dir": None if settings.data_dir is None else str(settings.data_dir),
             "defect": settings.defect,
         }
-        print(json.dumps(ready), flush=True)  # noqa: T201 -- the one line that scripts wait for
+        _say_ready(ready)
         stopped = asyncio.create_task(stop.wait())
         ends: list[asyncio.Future[Any]] = [stopped, *server.parts]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -229,6 +273,24 @@ def _sole_use(data_dir: Path) -> Iterator[None]:
         os.close(lock)
 
 
+def _caught_up(apps: Apps) -> Middleware:
+    """A request finds what other server processes had acknowledged; one that cannot ask the store is told so.
+
+    The vendor's REST API says so in its own way and sees to it by itself.
+    """
+
+    @web.middleware
+    async def caught_up(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            if not request.path.startswith(REST_PREFIX):
+                await apps.catch_up()
+            return await handler(request)
+        except (StoreAwayError, RedisError) as error:
+            raise web.HTTPServiceUnavailable(text=f"{error}\n") from error
+
+    return caught_up
+
+
 def _stopping(journal_lost: asyncio.Future[None]) -> Middleware:
     """A request that finds the journal lost ends the server, as the gateway's own task does when it finds out."""
 
@@ -244,10 +306,12 @@ def _stopping(journal_lost: asyncio.Future[None]) -> Middleware:
     return stopping
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int, context: ssl.SSLContext | None = None) -> int:
+async def _listen(
+    runner: web.AppRunner, host: str, port: int, context: ssl.SSLContext | None = None, *, reuse_port: bool = False
+) -> int:
     if runner.server is None:
         await runner.setup()
-    site = web.TCPSite(runner, host, port, backlog=BACKLOG, ssl_context=context)
+    site = web.TCPSite(runner, host, port, backlog=BACKLOG, ssl_context=context, reuse_port=reuse_port)
     try:
         await site.start()
     except OSError as error:
@@ -271,13 +335,6 @@ async def _listen_tls(runner: web.AppRunner, settings: Settings, data_dir: Path)
     authority_file = data_dir / tls.AUTHORITY_FILE
     context = tls.self_signed(settings.host, authority_file)
     return await _listen(runner, settings.host, settings.tls_port, context), authority_file
-
-
-async def _settle(apps: Apps) -> None:
-    while True:
-        await asyncio.sleep(SETTLE_INTERVAL_S)
-        for app in list(apps.values()):
-            await app.settled_ms()
 
 
 def _health(metrics: AppMetrics, access: AccessMetrics) -> list[web.RouteDef]:

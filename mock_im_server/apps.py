@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mock_im_server import journal as log
 from mock_im_server import recovery
@@ -16,7 +16,7 @@ from mock_im_server.catalogue import Catalogue
 from mock_im_server.domain.apps import BY_OPENING_DAY, AppSettings, Rules
 from mock_im_server.domain.calendar import DAY_MS, BillingCalendar, iso_day
 from mock_im_server.domain.clock import EARLIEST_MS, LATEST_MS, Clock
-from mock_im_server.journal import Journal
+from mock_im_server.journal import Appendable, Journal
 from mock_im_server.service import App
 from mock_im_server.stores.base import Store
 
@@ -24,13 +24,17 @@ FIRST_SDKAPPID: Final = 1_400_000_001
 SDKAPPID_MAX: Final = (1 << 32) - 1
 CHARGE_DAY_MAX: Final = 28
 _SETTINGS: Final = "app.json"
-_JOURNAL: Final = "journal"
+JOURNAL: Final = "journal"
 _SNAPSHOTS: Final = "snapshots"
 _SNAPSHOT_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _GONE: Final = "journal.gone-"
 """What the journal of an app is called that was reset, until it is deleted."""
 
+SETTLE_INTERVAL_S: Final = 1.0
+"""How often a clock that runs by itself is asked whether a month has ended."""
+
 type_now = Callable[[], int]
+type_hear = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 class AppRefusedError(ValueError):
@@ -60,7 +64,7 @@ class Apps(Mapping[int, App]):
         self._data_dir = data_dir
         self._catalogue = catalogue
         self._rules = rules
-        self._new_store = new_store
+        self._make_store = new_store
         self._real_ms = real_ms
         self._apps: dict[int, App] = {}
         self._resets = 0
@@ -69,6 +73,8 @@ class Apps(Mapping[int, App]):
         """One snapshot after the other: they share their drafts."""
         self.on_made: list[Callable[[App], None]] = []
         """Told of every app that is made, also in place of one that is reset."""
+        self.on_news: list[type_hear] = []
+        """Told what other server processes tell of access points, routing and webhooks."""
         self.on_opened: list[Callable[[App], Awaitable[None]]] = []
         """The same, awaited before anybody else can know the app: for what belongs at a journal's beginning."""
 
@@ -80,6 +86,19 @@ class Apps(Mapping[int, App]):
 
     def __len__(self) -> int:
         return len(self._apps)
+
+    async def catch_up(self) -> None:
+        """Hear what other server processes have done; there are none."""
+
+    async def tell(self, news: Mapping[str, Any]) -> None:
+        """Tell other server processes; there are none."""
+
+    async def run(self) -> None:
+        """What an app needs done beside its requests, until cancelled: settle months while the clock runs by itself."""
+        while True:
+            await asyncio.sleep(SETTLE_INTERVAL_S)
+            for app in list(self._apps.values()):
+                await app.settled_ms()
 
     async def find_all(self) -> None:
         """Take up every app of the data directory where its journal ends. Raises JournalDamagedError."""
@@ -96,11 +115,8 @@ class Apps(Mapping[int, App]):
         if settings.price_book == BY_OPENING_DAY:
             settings = replace(settings, price_book=self._book_of_day(settings, fixed_ms))
         self._check(settings)
-        _check_start(fixed_ms)
-        folder = self._folder(settings.sdkappid)
-        folder.mkdir(parents=True, exist_ok=True)
-        # What an app leaves that was being made or reset when its server was killed: nobody was told of it.
-        shutil.rmtree(folder / _JOURNAL, ignore_errors=True)
+        check_start(fixed_ms)
+        self._make_room(settings)
         app = self._assembled(settings, Clock(fixed_ms))
         await app.open()
         for begin in self.on_opened:
@@ -110,7 +126,7 @@ class Apps(Mapping[int, App]):
 
     async def reset(self, sdkappid: int, *, fixed_ms: int | None = None) -> App:
         """Begin an app anew: no accounts, no sessions, an empty journal. Connections stay; old tickets do not hold."""
-        _check_start(fixed_ms)
+        check_start(fixed_ms)
         old = self._taken_out(sdkappid)
         return await self.make(old.settings, fixed_ms=fixed_ms)
 
@@ -122,9 +138,8 @@ class Apps(Mapping[int, App]):
         if not _SNAPSHOT_NAME.fullmatch(name):
             message = f"a snapshot's name is 1 to 64 letters, digits, '_' or '-', not {name!r}"
             raise AppRefusedError(message)
-        journal = self._apps[sdkappid].journal
-        journal.write()
-        sizes = {path: path.stat().st_size for path in journal.files()}
+        cut = await self._apps[sdkappid].journal.cut()
+        sizes = dict(cut.files)
         folder = self._folder(sdkappid)
         draft, kept = folder / f"{_SNAPSHOTS}.draft", folder / _SNAPSHOTS / name
         async with self._copying:
@@ -159,7 +174,7 @@ class Apps(Mapping[int, App]):
                 raise AppRefusedError(message)
             self._folder(into).mkdir(parents=True, exist_ok=True)
             draft = await self._copied(kept, into)
-            shutil.rmtree(self._folder(into) / _JOURNAL, ignore_errors=True)
+            shutil.rmtree(self._folder(into) / JOURNAL, ignore_errors=True)
             return await self._entered(draft, settings)
 
     async def change_plan(self, sdkappid: int, plan: str) -> None:
@@ -198,7 +213,7 @@ class Apps(Mapping[int, App]):
         (folder / _SETTINGS).unlink()
         self._resets += 1
         gone = folder / f"{_GONE}{self._resets}"
-        (folder / _JOURNAL).rename(gone)
+        (folder / JOURNAL).rename(gone)
         freeing = asyncio.create_task(_freed(old, gone), name=f"reset {sdkappid}")
         self._freeing.add(freeing)
         freeing.add_done_callback(self._freeing.discard)
@@ -212,14 +227,14 @@ class Apps(Mapping[int, App]):
         return self._folder(sdkappid) / _SNAPSHOTS / name
 
     async def _copied(self, kept: Path, sdkappid: int) -> Path:
-        draft = self._folder(sdkappid) / f"{_JOURNAL}.draft"
+        draft = self._folder(sdkappid) / f"{JOURNAL}.draft"
         shutil.rmtree(draft, ignore_errors=True)
-        await asyncio.to_thread(shutil.copytree, kept / _JOURNAL, draft)
+        await asyncio.to_thread(shutil.copytree, kept / JOURNAL, draft)
         return draft
 
     async def _entered(self, draft: Path, settings: AppSettings) -> App:
         """An app that goes on where a copied journal ends."""
-        _take_the_place(draft, of=_JOURNAL)
+        _take_the_place(draft, of=JOURNAL)
         await self._recover(settings)
         app = self._apps[settings.sdkappid]
         self._enter(app)
@@ -227,16 +242,29 @@ class Apps(Mapping[int, App]):
 
     async def _recover(self, settings: AppSettings) -> None:
         self._check(settings)
-        folder = self._folder(settings.sdkappid) / _JOURNAL
+        folder = self._folder(settings.sdkappid) / JOURNAL
         contents = log.read(folder)
         if not contents.rows:
             message = f"{folder} holds no journal, but app {settings.sdkappid} had begun one"
             raise log.JournalDamagedError(message)
         app = self._assembled(settings, Clock())
+        assert isinstance(app.journal, Journal), "only files are recovered from"
         app.journal.resume_after(contents.head, contents.rows, contents.last_seq)
         state = recovery.fold(contents.batches)
         await app.restore(state, self._catalogue.plans[state.plan])
         self._apps[settings.sdkappid] = app
+
+    def _make_room(self, settings: AppSettings) -> None:
+        folder = self._folder(settings.sdkappid)
+        folder.mkdir(parents=True, exist_ok=True)
+        # What an app leaves that was being made or reset when its server was killed: nobody was told of it.
+        shutil.rmtree(folder / JOURNAL, ignore_errors=True)
+
+    def _new_journal(self, settings: AppSettings) -> Appendable:
+        return Journal(self._folder(settings.sdkappid) / JOURNAL, syncs=self._syncs_journals)
+
+    def _new_store(self, _settings: AppSettings) -> Store:
+        return self._make_store()
 
     def _assembled(self, settings: AppSettings, clock: Clock) -> App:
         return App(
@@ -245,8 +273,8 @@ class Apps(Mapping[int, App]):
             book=self._catalogue.price_books[settings.price_book],
             rules=self._rules,
             clock=clock,
-            store=self._new_store(),
-            journal=Journal(self._folder(settings.sdkappid) / _JOURNAL, syncs=self._syncs_journals),
+            store=self._new_store(settings),
+            journal=self._new_journal(settings),
             real_ms=self._real_ms,
             call_trial=self._catalogue.call_trial,
             bars_guessing=self._bars_guessing,
@@ -295,10 +323,10 @@ def _settings(folder: Path) -> AppSettings:
 def _copy_settings_and_segments(folder: Path, sizes: Mapping[Path, int], target: Path) -> None:
     """Segments as long as they are said to be: rows may have been added meanwhile."""
     shutil.rmtree(target, ignore_errors=True)
-    (target / _JOURNAL).mkdir(parents=True)
+    (target / JOURNAL).mkdir(parents=True)
     shutil.copy2(folder / _SETTINGS, target / _SETTINGS)
     for path, size in sizes.items():
-        copy = target / _JOURNAL / path.name
+        copy = target / JOURNAL / path.name
         shutil.copyfile(path, copy)
         os.truncate(copy, size)
 
@@ -313,7 +341,7 @@ async def _freed(old: App, journal: Path) -> None:
     await old.release()
 
 
-def _check_start(fixed_ms: int | None) -> None:
+def check_start(fixed_ms: int | None) -> None:
     if fixed_ms is not None and not EARLIEST_MS <= fixed_ms <= LATEST_MS - DAY_MS:
         message = "a clock starts between 1970 and 2199"
         raise AppRefusedError(message)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import accumulate
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -57,7 +57,8 @@ ROWS_MAX: Final = 65_536
     ROUTING_CHANGED,
     FAULTS_CHANGED,
     FAULT_MET,
-) = range(1, 36)
+    UNANSWERED,
+) = range(1, 37)
 
 NOT_COUNTED: Final = -1
 REST_CLIENT_SUFFIX: Final = " rest"
@@ -104,6 +105,37 @@ _CONTINUATION: Final = b"\xff\xff\xff\xff"
 _ALIGNMENT: Final = 8
 _BODY_LENGTH_SLOT: Final = 10
 """Where a vtable keeps the place of field 3: behind its two sizes and three fields of two bytes."""
+
+
+class Cut(NamedTuple):
+    """A journal up to some row: its files with their sizes, as rows may be added meanwhile, and what they hold."""
+
+    files: list[tuple[Path, int]]
+    rows: int
+    last_seq: int
+    head: bytes
+
+
+class Appendable(Protocol):
+    """What an app asks of its journal, wherever rows go."""
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def is_written(self) -> bool: ...
+
+    def append(self, row: Row) -> None: ...
+
+    async def written(self) -> None:
+        """Return when all appended rows are kept: before that, nobody may hear of them."""
+
+    async def cut(self) -> Cut:
+        """The journal up to here."""
+
+    def files(self) -> list[Path]: ...
+
+    def close(self) -> None: ...
 
 
 class Journal:
@@ -156,6 +188,16 @@ class Journal:
             self.rows += len(rows)
             self.last_seq = rows[-1].seq
             del self._pending[: len(rows)]
+
+    async def written(self) -> None:
+        """Return when all appended rows are kept: at once, as the operating system does not make anybody wait."""
+        self.write()
+
+    async def cut(self) -> Cut:
+        """The journal up to here."""
+        self.write()
+        sizes = [(path, path.stat().st_size) for path in segments(self._folder)]
+        return Cut(sizes, self.rows, self.last_seq, self.head)
 
     def files(self) -> list[Path]:
         return segments(self._folder)

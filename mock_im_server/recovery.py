@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from mock_im_server import journal as log
 from mock_im_server.domain import billing, groups, plans
+from mock_im_server.domain.apps import CONNECTIONS
 from mock_im_server.domain.calendar import DAY_MS
 from mock_im_server.domain.faults import FaultRule
 from mock_im_server.domain.groups import MEMBER, OWNER, Group, Member
@@ -56,7 +57,6 @@ class Folded:
     last_seq: int = 0
     numbers: dict[str, int] = field(default_factory=dict)
     sets: dict[str, Sequence[int]] = field(default_factory=dict)
-    connections: int = 0
     logins: int = 0
     now_ms: int = 0
     is_clock_fixed: bool = False
@@ -92,7 +92,7 @@ def fold(batches: Sequence[pa.RecordBatch]) -> Folded:
     state.now_ms = table["time_ms"][-1].as_py()
     kinds = _numbers(table, "kind")
     users = _numbers(table, "user")
-    state.connections = int(_numbers(table, "connection").max())
+    state.counters[CONNECTIONS] = int(_numbers(table, "connection").max())
     state.logins = int(np.count_nonzero(kinds == log.LOGGED_IN))
     _fold_accounts(state, table, kinds, users)
     _fold_days(state, _numbers(table, "counted_day"), users)

@@ -3,7 +3,7 @@
 Access points belong to the server and not to an app, so that each app's journal says of every change.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from mock_im_server import journal as log
@@ -25,9 +25,11 @@ class RoutingRecords:
         self._apps = apps
         _restore(network, apps.values())
         apps.on_opened.append(self._begin)
+        apps.on_news.append(self._hear)
 
     async def access_changed(self, code: str) -> None:
         text = self._access(code)  # Before anything is awaited: meanwhile there may be another change.
+        await self._apps.tell({"access": text})
         for app in list(self._apps.values()):
             await app.record(log.ACCESS_CHANGED, await app.settled_ms(), text)
 
@@ -39,7 +41,18 @@ class RoutingRecords:
             "pin": sorted(choice.pin),
             "hysteresis_ms": choice.hysteresis_ms,
         }
+        await self._apps.tell({"routing": text | {"sdkappid": app.settings.sdkappid}})
         await app.record(log.ROUTING_CHANGED, await app.settled_ms(), text)
+
+    async def _hear(self, news: Mapping[str, Any]) -> None:
+        """What another server process was told of the network."""
+        if "access" in news:
+            text = news["access"]
+            self._network.set_health(text["code"], state=State(text["state"]), capacity=text["capacity"])
+        elif "routing" in news:
+            text = news["routing"]
+            choice = Choice(Policy(text["policy"]), frozenset(text["pin"]), text["hysteresis_ms"])
+            self._network.choose(text["sdkappid"], choice)
 
     async def _begin(self, app: App) -> None:
         """A journal that begins amid trouble says so at its beginning."""

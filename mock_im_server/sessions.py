@@ -58,10 +58,18 @@ class Sessions:
             return ()
         others = tuple(other for other in others if other.instance != session.instance)
         alike = [other for other in others if other.platform == session.platform]
-        devices_max = plan.web_devices_max if session.platform == WEB else plan.devices_max
-        evicted = tuple(alike[: max(0, len(alike) - devices_max + 1)])
+        evicted = tuple(alike[: max(0, len(alike) - _devices_max(session.platform, plan) + 1)])
         self._of_user[user] = (*(other for other in others if other not in evicted), session)
         return evicted
+
+    def replaced(self, user: int, instance: int, platform: int, plan: Plan) -> tuple[Session, ...]:
+        """The sessions that end as the user began another one on another server; the same instance goes silently."""
+        sessions = self._of_user.get(user, ())
+        others = [other for other in sessions if other.instance != instance]
+        alike = [other for other in others if other.platform == platform]
+        evicted = alike[: max(0, len(alike) - _devices_max(platform, plan) + 1)]
+        self._keep(user, [other for other in others if other not in evicted])
+        return tuple(evicted)
 
     def close(self, user: int, instance: int) -> Session | None:
         """The session that has ended, if there was one."""
@@ -107,3 +115,7 @@ class Sessions:
             self._of_user[user] = kept
         else:
             self._of_user.pop(user, None)
+
+
+def _devices_max(platform: int, plan: Plan) -> int:
+    return plan.web_devices_max if platform == WEB else plan.devices_max

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from mock_im_server import VERSION
-from mock_im_server.defects import DEFECTS
+from mock_im_server.defects import DEFECTS, HEALTHY
 from mock_im_server.domain.apps import BY_OPENING_DAY, INTL, AppSettings
 from mock_im_server.domain.calendar import BillingCalendar, day_of
 
@@ -21,6 +21,8 @@ DEMO_APP: Final = AppSettings(
 )
 KEY_VARIABLE: Final = "IM_APP_KEY"
 TOKEN_VARIABLE: Final = "IM_CONTROL_TOKEN"  # noqa: S105 -- the name of a variable
+MEMORY: Final = "memory"
+WORKERS_MAX: Final = 256
 _PORT_MAX: Final = 65_535
 
 _EPILOG: Final = f"""
@@ -36,6 +38,7 @@ examples:
   python -m mock_im_server
   python -m mock_im_server --port 0 --app 1400000001:trial:secret --start 2026-10-01
   python -m mock_im_server --data-dir state --app 1400000001:pro:@app.key
+  python -m mock_im_server --workers 4 --store redis://127.0.0.1:6379/0 --data-dir state
 """
 
 
@@ -65,6 +68,11 @@ class Settings:
     """SDKAppIDs and the URLs of their backends."""
     fsync: bool = False
     """Whether journals are on the disk, and not only with the operating system, before anybody is answered."""
+    store: str | None = None
+    """URL of the Redis that keeps the counts; None: this process's memory."""
+    workers: int = 1
+    is_worker: bool = False
+    """One of several server processes: ports and data directory are shared, and somebody else holds them."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
@@ -82,6 +90,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         # An app that the data directory holds is not named again.
         if options.data_dir is None and sdkappid not in (sdkappids or [DEMO_APP.sdkappid]):
             parser.error(f"--webhook names app {sdkappid}, which no --app makes")
+    _check_store(parser, options)
     return Settings(
         host=options.host,
         port=options.port,
@@ -100,7 +109,23 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         round_trips=options.round_trips,
         webhooks=tuple(options.webhook or ()),
         fsync=options.fsync,
+        store=None if options.store == MEMORY else options.store,
+        workers=options.workers,
+        is_worker=options.is_worker,
     )
+
+
+def _check_store(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if options.store == MEMORY:
+        if options.workers > 1:
+            parser.error("--workers needs a store that processes can share: --store redis://127.0.0.1:6379/0")
+        return
+    if options.data_dir is None and options.workers > 1:
+        parser.error("--workers needs --data-dir, for the journals that one of them writes")
+    if options.defect is not None and DEFECTS[options.defect].new_store is not HEALTHY.new_store:
+        parser.error(f"--defect {options.defect} is a defect of the store in memory: leave --store out")
+    if options.tls_port is not None and options.workers > 1:
+        parser.error("--tls-port is for one process: leave --workers out")
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -184,6 +209,22 @@ def _parser() -> argparse.ArgumentParser:
         "(default: nothing is lost with the process)",
     )
     add(
+        "--store",
+        type=_store,
+        default=MEMORY,
+        metavar="URL",
+        help="where counts are kept: memory, or redis://HOST:PORT/DB of a Redis or Valkey that servers may share "
+        "(%(default)s)",
+    )
+    add(
+        "--workers",
+        type=_workers,
+        default=1,
+        metavar="N",
+        help="so many server processes on the same port; needs --store redis://… and --data-dir (%(default)s)",
+    )
+    add("--is-worker", action="store_true", help=argparse.SUPPRESS)
+    add(
         "--rate-limits",
         type=_rate_limits,
         metavar="off|N",
@@ -222,6 +263,20 @@ def _parser() -> argparse.ArgumentParser:
     add("--stop-with-stdin", action="store_true", help="stop when standard input closes")
     add("--version", action="version", version=VERSION)
     return parser
+
+
+def _store(text: str) -> str:
+    if text != MEMORY and not text.startswith(("redis://", "rediss://", "unix://")):
+        message = f"a store is memory or a URL like redis://127.0.0.1:6379/0, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return text
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= WORKERS_MAX:
+        message = f"write a number of processes from 1 to {WORKERS_MAX}, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 def _port(text: str) -> int:

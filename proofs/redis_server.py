@@ -82,7 +82,7 @@ def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
         server.stop()
 
 
-def _answers(redis: "Redis[bytes]") -> bool:
+def _answers(redis: Redis) -> bool:
     try:
         return bool(redis.ping())
     except (NoConnectionError, BusyLoadingError, OSError):

@@ -12,6 +12,8 @@ CHARGE_DAY: Final = 3
 BY_OPENING_DAY: Final = "by-opening-day"
 """In place of a price book's name: the list under which an app of this site and this first day opened."""
 INTL: Final = "intl"
+CONNECTIONS: Final = "connections"
+"""The counter that gives connections their numbers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ class ClockRefusedError(ValueError):
 class Clock:
     """An app's time.
 
-    `epoch` counts the moves. An action says under which epoch it was built; the store refuses it when
-    the clock has moved since, so that nothing slips past a month's close.
+    `epoch` counts the moves, by the store's count. An action says under which epoch it was built; the store refuses it
+    when the clock has moved since, so that nothing slips past a month's close.
     """
 
     fixed_ms: int | None = None
@@ -49,13 +49,16 @@ class Clock:
         """Stand still at `time_ms`. Raises ClockRefusedError like `check_move`."""
         self.check_move(time_ms, real_ms=real_ms)
         self.fixed_ms = time_ms
-        self.epoch += 1
 
-    def release(self, *, real_ms: int) -> None:
-        """Follow real time from now on. Raises ClockRefusedError when real time lies in the app's past."""
+    def check_release(self, *, real_ms: int) -> None:
+        """Raises ClockRefusedError when real time lies in the app's past."""
         now_ms = self.now_ms(real_ms)
         if real_ms < now_ms:
             message = f"the clock stands at {now_ms} ms, ahead of real time ({real_ms} ms)"
             raise ClockRefusedError(message)
+
+    def release(self, *, real_ms: int) -> None:
+        """Follow real time from now on. Raises ClockRefusedError like `check_release`."""
+        self.check_release(real_ms=real_ms)
+        now_ms = self.now_ms(real_ms)
         self.fixed_ms, self.reached_ms = None, now_ms
-        self.epoch += 1

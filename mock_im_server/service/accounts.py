@@ -87,7 +87,7 @@ class Accounts:
         if not (await self.exist([user_id]))[0]:
             return plans.ACCOUNT_UNKNOWN
         (number,) = await app.store.numbers([user_id])
-        app.refuse_usersigs(user_id)
+        app.refuse_usersigs(user_id, app.real_s())
         outcome, now_ms = await app.take_seq()
         text = json.dumps({"kick_type": KICK_BY_REST, "real_s": app.real_s()})
         app.journal.append(

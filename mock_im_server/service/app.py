@@ -7,20 +7,20 @@ returns what is to be answered.
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from mock_im_server import journal as log
 from mock_im_server.domain import billing, groups, plans
-from mock_im_server.domain.actions import STALE_EPOCH, Action, Effects, Outcome, Peak
-from mock_im_server.domain.apps import AppSettings, Rules
+from mock_im_server.domain.actions import STALE_EPOCH, Action, Draw, Effects, Outcome, Peak
+from mock_im_server.domain.apps import CONNECTIONS, AppSettings, Rules
 from mock_im_server.domain.attempts import FailedChecks
 from mock_im_server.domain.calendar import iso_day, month_days, month_of
 from mock_im_server.domain.calls import CallTrial
 from mock_im_server.domain.clock import Clock
-from mock_im_server.journal import Journal, Row
+from mock_im_server.journal import Appendable, Row
 from mock_im_server.pieces import emptied
 from mock_im_server.recovery import Folded, FoundRouting
 from mock_im_server.service import notices
@@ -31,6 +31,7 @@ from mock_im_server.service.groups import Groups
 from mock_im_server.service.messages import Messages
 from mock_im_server.service.notices import Listener, StateChange
 from mock_im_server.service.origin import Origin
+from mock_im_server.service.peers import Alone, Peers
 from mock_im_server.service.profiles import Profiles
 from mock_im_server.service.statistics import Statistics
 from mock_im_server.sessions import Connection, Session, Sessions
@@ -47,6 +48,7 @@ CLIENTS_MAX: Final = 10_000
 """REST clients that are known by the name they give themselves; calls of further ones are journaled without it."""
 
 _TINY_ID_DIGITS_MAX: Final = 19
+_ONE_CONNECTION: Final = Effects(draws=(Draw(CONNECTIONS, 1),))
 
 type_now = Callable[[], int]
 
@@ -74,7 +76,7 @@ class App:
         rules: Rules,
         clock: Clock,
         store: Store,
-        journal: Journal,
+        journal: Appendable,
         real_ms: type_now,
         call_trial: CallTrial,
         bars_guessing: bool = False,
@@ -86,7 +88,6 @@ class App:
         self.sessions = Sessions()
         self._left = Sessions()
         """The sessions of before, once the app is retired."""
-        self.connections = 0
         self.logins = 0
         self.is_retired = False
         """After a reset: another app has this one's SDKAppID, and its connections begin anew there."""
@@ -113,6 +114,8 @@ class App:
         """UserIDs that were kicked, and when in real time: UserSigs of before do not hold."""
         self._evicted: list[tuple[int, Session]] = []
         self._real_ms = real_ms
+        self.peers: Peers = Alone()
+        """The other server processes of this app."""
         self._book = book
         self._mac = usersig.mac_of(settings.key)
         self._last_check = ("", "", 0), codes.USERSIG_EMPTY
@@ -161,14 +164,13 @@ class App:
     async def restore(self, state: Folded, plan: plans.Plan) -> None:
         """Go on where a journal ends, on the plan of then."""
         self.plan = self.rules.limits(plan)
-        self.connections, self.logins = state.connections, state.logins
+        self.logins = state.logins
         self.statements = state.statements
         self.clock.epoch = state.epoch
         self.clock.fixed_ms = state.now_ms if state.is_clock_fixed else None
         self.clock.reached_ms = state.now_ms
         self._derive_tickets(state.ticket_salt)
         await self.store.restore(state)
-        await self.store.move_epoch(state.epoch)
         self.groups.restore(state.groups, state.groups_made)
         self.calls.restore(state.calls)
         self.statistics.restore(state.statistics)
@@ -233,6 +235,7 @@ class App:
             else:
                 listener.hear(StateChange(notices.LOGIN, head.identifier, session, now_ms, evicted))
         self.logins += 1
+        self.peers.logged_in(number, instance, head.platform)
         self.journal.append(
             Row(
                 outcome.seq,
@@ -270,6 +273,7 @@ class App:
         return frames.answer(head, code, codes.TEXTS[code])
 
     async def _retried(self, request: LoginRequest) -> bytes:
+        await self.peers.wait()
         (answer,) = await self.login([request])
         return answer
 
@@ -301,6 +305,7 @@ class App:
         if not holds:
             return frames.answer(head, row.code, codes.TEXTS[row.code])
         session = Session(head.status_instid, head.platform, connection)
+        self.peers.logged_in(user, head.status_instid, head.platform)
         evicted = self.sessions.open(user, session, self.plan)
         self._evicted += [(user, other) for other in evicted]
         if self.listener is not None:
@@ -358,9 +363,9 @@ class App:
         self._evicted += ended
         await self._end_evicted(now_ms, kick_type)
 
-    def refuse_usersigs(self, user_id: str) -> None:
-        """From now on only UserSigs that are made later log this user in."""
-        self._kicked_s[user_id] = self.real_s()
+    def refuse_usersigs(self, user_id: str, real_s: int) -> None:
+        """Only UserSigs that are made later than this log the user in."""
+        self._kicked_s[user_id] = real_s
 
     async def _end_evicted(self, now_ms: int, kick_type: int = KICK_BY_LOGIN) -> None:
         """Push the kick to sessions that had to end, and keep it in the journal."""
@@ -393,16 +398,13 @@ class App:
     async def move_clock(self, time_ms: int) -> None:
         """Stand still at `time_ms`; months that end on the way are closed, charges fall due, each at its instant."""
         self.clock.check_move(time_ms, real_ms=self._real_ms())
-        await self._settle_at(time_ms)
-        self.clock.move_to(time_ms, real_ms=self._real_ms())
-        await self._moved()
+        await self._move(time_ms, lambda: self.clock.move_to(time_ms, real_ms=self._real_ms()))
 
     async def release_clock(self) -> None:
         """Follow real time."""
         real_ms = self._real_ms()
-        await self._settle_at(real_ms)
-        self.clock.release(real_ms=real_ms)
-        await self._moved()
+        self.clock.check_release(real_ms=real_ms)
+        await self._move(real_ms, lambda: self.clock.release(real_ms=real_ms))
 
     async def settled_ms(self) -> int:
         """The app's time, after what is due by then is closed and charged.
@@ -410,7 +412,8 @@ class App:
         A clock that runs by itself needs a call now and then.
         """
         now_ms = self.now_ms()
-        await self._settle_at(now_ms)
+        if now_ms >= self._next_event_ms and self.peers.settles:
+            await self._settle_at(now_ms)
         return now_ms
 
     async def change_plan(self, plan: plans.Plan) -> None:
@@ -441,6 +444,9 @@ class App:
         usage = await self._usage(month, now_ms)
         peak_day, peak_dau = billing.peak(usage.daily_dau)
         rows = billing.lines(self._terms.book, self.plan.name, usage, units_of=self.rules.units)
+        online, logins, journal_rows = await self.peers.totals(
+            online=len(self.sessions), logins=self.logins, rows=self.journal.rows
+        )
         accounts, groups_now, live_groups = await self.store.sizes([plans.ACCOUNTS, groups.GROUPS, groups.LIVE_GROUPS])
         return {
             "sdkappid": self.settings.sdkappid,
@@ -455,8 +461,8 @@ class App:
             "day": iso_day(day),
             "month": month,
             "accounts": accounts,
-            "online": len(self.sessions),
-            "logins": self.logins,
+            "online": online,
+            "logins": logins,
             "groups": groups_now,
             "live_groups": live_groups,
             "peak_groups": usage.peak_groups,
@@ -465,9 +471,38 @@ class App:
             "peak_day": None if peak_day is None else iso_day(peak_day),
             "total_cents": sum(row.amount_cents for row in rows),
             "units": {row.item: row.units for row in rows if row.item != "plan"},
-            "journal_rows": self.journal.rows,
+            "journal_rows": journal_rows,
             "statements": sorted(self.statements),
         }
+
+    # --- what other server processes did -----------------------------------------------------------
+
+    def take_opening(self, time_ms: int, text: Mapping[str, Any]) -> None:
+        self.clock.fixed_ms, self.clock.reached_ms = text["fixed_ms"], time_ms
+        self._derive_tickets(text["ticket_salt"])
+        self._enter_month(self.calendar.day(time_ms))
+
+    def take_clock(self, time_ms: int, text: Mapping[str, Any]) -> None:
+        self.clock.fixed_ms, self.clock.reached_ms, self.clock.epoch = text["fixed_ms"], time_ms, text["epoch"]
+
+    def take_plan(self, plan: plans.Plan, month: str) -> None:
+        self.plan = self.rules.limits(plan)
+        self._plan_changed_month = month
+        self._quotas = plans.day_quotas(self.plan, self.calendar.day(self.now_ms()))
+
+    def take_statement(self, text: Mapping[str, Any]) -> None:
+        """A statement, or that it was charged."""
+        month = text["month"]
+        self.statements[month] = statement = {**self.statements.get(month, {}), **text}
+        self._is_closed = statement["charged_on"] is None
+        self._month = month if self._is_closed else billing.next_month(month)
+        self._next_event_ms = billing.next_event(self._terms, self._month, is_closed=self._is_closed)
+
+    async def end_replaced(self, user: int, instance: int, platform: int) -> None:
+        """The sessions here that a login elsewhere has replaced."""
+        now_ms = await self.settled_ms()
+        self._evicted += [(user, other) for other in self.sessions.replaced(user, instance, platform, self.plan)]
+        await self._end_evicted(now_ms)
 
     # --- parts ------------------------------------------------------------------------------------
 
@@ -496,10 +531,9 @@ class App:
         fresh = [connection for connection in connections if not connection.number]
         if not fresh:
             return
-        outcomes = await self.ordered([Action(self.clock.epoch)] * len(fresh))
+        outcomes = await self.ordered([Action(self.clock.epoch, effects=_ONE_CONNECTION)] * len(fresh))
         for connection, outcome in zip(fresh, outcomes, strict=True):
-            self.connections += 1
-            connection.number = self.connections
+            (connection.number,) = outcome.drawn
             text = f"{connection.instance_id} {connection.access_point}"
             self.journal.append(
                 Row(
@@ -517,9 +551,9 @@ class App:
         if number is None:
             if len(self._clients) >= CLIENTS_MAX:
                 return Origin()
-            (outcome,) = await self.ordered([Action(self.clock.epoch)])
-            self.connections += 1
-            number = self._clients[client_id] = self.connections
+            (outcome,) = await self.ordered([Action(self.clock.epoch, effects=_ONE_CONNECTION)])
+            (number,) = outcome.drawn
+            self._clients[client_id] = number
             self.journal.append(
                 Row(outcome.seq, now_ms, log.CONNECTED, connection=number, text=client_id + log.REST_CLIENT_SUFFIX)
             )
@@ -529,6 +563,7 @@ class App:
         """Outcomes of actions that hold under any clock: a stale epoch is simply taken again."""
         outcomes = await self.store.apply(actions)
         while any(outcome.code == STALE_EPOCH for outcome in outcomes):
+            await self.peers.wait()
             actions = [action._replace(epoch=self.clock.epoch) for action in actions]
             outcomes = await self.store.apply(actions)
         return outcomes
@@ -551,6 +586,7 @@ class App:
             outcomes = await self.store.apply(build(now_ms))
             if outcomes[0].code != STALE_EPOCH:
                 return outcomes, now_ms
+            await self.peers.wait()
 
     async def take_seq(self) -> tuple[Outcome, int]:
         """A place in the one order for a row that changes no count, and the app's time of it."""
@@ -567,29 +603,29 @@ class App:
         self._month, self._is_closed = month_of(day), False
         self._next_event_ms = billing.closes_at_ms(self._terms, self._month)
 
-    async def _settle_at(self, now_ms: int) -> None:
+    async def _settle_at(self, now_ms: int, epoch: int | None = None) -> None:
         while now_ms >= self._next_event_ms:
             if self._is_closed:
-                await self._charge(self._month)
+                await self._charge(self._month, epoch)
                 self._month, self._is_closed = billing.next_month(self._month), False
             else:
-                await self._close(self._month)
+                await self._close(self._month, epoch)
                 self._is_closed = True
             self._next_event_ms = billing.next_event(self._terms, self._month, is_closed=self._is_closed)
 
-    async def _close(self, month: str) -> None:
+    async def _close(self, month: str, epoch: int | None) -> None:
         usage = await self._usage(month, billing.closes_at_ms(self._terms, month))
         closed = billing.statement(self._terms, month, usage, units_of=self.rules.units)
         self.statements[month] = closed
         # Groups that live on are the next month's first count.
         peak = Peak(groups.peak_groups(billing.next_month(month)), groups.GROUPS)
-        await self.record(log.MONTH_CLOSED, closed["closed_at_ms"], closed, Effects(peaks=(peak,)))
+        await self.record(log.MONTH_CLOSED, closed["closed_at_ms"], closed, Effects(peaks=(peak,)), epoch)
 
-    async def _charge(self, month: str) -> None:
+    async def _charge(self, month: str, epoch: int | None) -> None:
         charged = billing.charged(self._terms, self.statements[month])
         self.statements[month] = charged
         charge = {key: charged[key] for key in ("month", "total_cents", "currency", "charged_on", "charged_at_ms")}
-        await self.record(log.CHARGED, charged["charged_at_ms"], charge)
+        await self.record(log.CHARGED, charged["charged_at_ms"], charge, epoch=epoch)
 
     async def _usage(self, month: str, now_ms: int) -> billing.Usage:
         """What a month has used so far."""
@@ -603,15 +639,25 @@ class App:
             call_seconds=self.calls.seconds(month, now_ms),
         )
 
-    async def _moved(self) -> None:
-        await self.store.move_epoch(self.clock.epoch)
-        clock = {"fixed_ms": self.clock.fixed_ms, "epoch": self.clock.epoch}
-        await self.record(log.CLOCK_MOVED, self.now_ms(), clock)
+    async def _move(self, time_ms: int, move: Callable[[], None]) -> None:
+        """Stop everybody's actions under the old clock, settle what is due, and go on under the new one."""
+        epoch = await self.store.next_epoch()
+        # Until the end only this call acts: what other requests had built is refused and built again, after.
+        await self._settle_at(time_ms, epoch)
+        move()
+        self.clock.epoch = epoch
+        await self.record(log.CLOCK_MOVED, self.now_ms(), {"fixed_ms": self.clock.fixed_ms, "epoch": epoch})
 
-    async def record(self, kind: int, time_ms: int, text: dict[str, Any], effects: Effects | None = None) -> None:
-        (outcome,) = await self.ordered([Action(self.clock.epoch, effects=effects)])
+    async def record(
+        self, kind: int, time_ms: int, text: dict[str, Any], effects: Effects | None = None, epoch: int | None = None
+    ) -> None:
+        """A row of its own, under the clock's epoch or, while the clock moves, under the next one."""
+        if epoch is None:
+            (outcome,) = await self.ordered([Action(self.clock.epoch, effects=effects)])
+        else:
+            (outcome,) = await self.store.apply([Action(epoch, effects=effects)])
         self.journal.append(Row(outcome.seq, time_ms, kind, text=json.dumps(text)))
-        self.journal.write()
+        await self.journal.written()
 
 
 def _user_number(tiny_id: str) -> int:

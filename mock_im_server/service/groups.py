@@ -123,7 +123,7 @@ class Groups:
         kind = log.DESTROY_REFUSED if outcome.code else log.GROUP_DESTROYED
         self._journal(kind, outcome, now_ms, origin, text)
         if not outcome.code:
-            del self._by_id[group_id]
+            self._by_id.pop(group_id, None)
             app.statistics.count(day, "GroupDestroyGroupNum")
             if app.listener is not None:
                 app.listener.hear(notices.group_destroyed(group, now_ms, origin))
@@ -254,6 +254,15 @@ class Groups:
         large = [group.members for group in held.values() if len(group.members) > PIECE]
         await emptied(held, *large)
 
+    def take(self, group: Group) -> None:
+        """A group that another server process has made."""
+        self._by_id[group.group_id] = group
+        self._made += 1
+
+    def drop(self, group_id: str) -> None:
+        """A group that another server process has destroyed."""
+        del self._by_id[group_id]
+
     def restore(self, found: dict[str, Group], made: int) -> None:
         self._by_id = found
         self._made = made
@@ -379,7 +388,8 @@ class Groups:
         """A GroupId in the vendor's form, unlike any other of this app and unlike those taken."""
         prefix = "@TGS#_" if group_type == groups.COMMUNITY else "@TGS#"
         for number in count(self._made):
-            digest = blake2b(f"{self._app.settings.sdkappid}.{number}".encode(), digest_size=5).digest()
+            name = f"{self._app.settings.sdkappid}.{number}{self._app.peers.tag()}"
+            digest = blake2b(name.encode(), digest_size=5).digest()
             found = f"{prefix}2{b32encode(digest).decode()}"
             if found not in self._by_id and found not in taken:
                 return found

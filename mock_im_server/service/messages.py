@@ -121,14 +121,19 @@ class Messages:
     async def _push(self, user_ids: Sequence[str], message: Message, events: msgspec.Raw) -> int:
         """The number of users that have heard it."""
         app = self._app
+        numbers = await app.store.numbers(user_ids)
+        app.peers.push(numbers, message.session, bytes(events))
+        return self.push_here(numbers, message.session, bytes(events))
+
+    def push_here(self, numbers: Sequence[int], but: tuple[int, int], events: bytes) -> int:
+        """Push to the users' sessions on this server, except one of user and instance; how many users have heard it."""
+        app = self._app
         heard = 0
-        for number in await app.store.numbers(user_ids):
-            sessions = [
-                session for session in app.sessions.of_user(number) if (number, session.instance) != message.session
-            ]
+        for number in numbers:
+            sessions = [session for session in app.sessions.of_user(number) if (number, session.instance) != but]
             for session in sessions:
-                frame = frames.push(PUSH, app.settings.sdkappid, number, session.instance, {"EventArray": events})
-                session.connection.push(frame)
+                body = {"EventArray": msgspec.Raw(events)}
+                session.connection.push(frames.push(PUSH, app.settings.sdkappid, number, session.instance, body))
             heard += bool(sessions)
         return heard
 

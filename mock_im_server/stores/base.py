@@ -10,14 +10,18 @@ from typing import Protocol
 from mock_im_server.domain.actions import Action, Outcome
 
 
+class StoreAwayError(Exception):
+    """Raised when the store does not answer: whether an action was applied is not known, and only its events tell."""
+
+
 class Store(Protocol):
     """Counts of one app."""
 
     async def apply(self, actions: Sequence[Action]) -> list[Outcome]:
         """One outcome an action, in order. A stale epoch changes nothing and takes no number: its `seq` is 0."""
 
-    async def move_epoch(self, epoch: int) -> None:
-        """From now on only actions of this epoch are applied."""
+    async def next_epoch(self) -> int:
+        """From now on only actions of the epoch that is returned are applied."""
 
     async def sizes(self, names: Sequence[str]) -> list[int]:
         """How many members each set has; 0 for one that was never used."""
@@ -52,6 +56,9 @@ class Snapshot(Protocol):
 
     @property
     def last_seq(self) -> int: ...
+
+    @property
+    def epoch(self) -> int: ...
 
     @property
     def numbers(self) -> Mapping[str, int]:

@@ -31,8 +31,9 @@ class MemoryStore:
     async def apply(self, actions: Sequence[Action]) -> list[Outcome]:
         return [self._applied(action) for action in actions]
 
-    async def move_epoch(self, epoch: int) -> None:
-        self._epoch = epoch
+    async def next_epoch(self) -> int:
+        self._epoch += 1
+        return self._epoch
 
     async def sizes(self, names: Sequence[str]) -> list[int]:
         return [len(self._sets.get(name, _NOBODY)) for name in names]
@@ -63,7 +64,7 @@ class MemoryStore:
         await emptied(*held)
 
     async def restore(self, snapshot: Snapshot) -> None:
-        self._seq = snapshot.last_seq
+        self._seq, self._epoch = snapshot.last_seq, snapshot.epoch
         self._numbers.update(sorted(snapshot.numbers.items(), key=lambda item: item[1]))
         self._members += self._numbers
         self._counters.update(snapshot.counters)

@@ -5,7 +5,7 @@ that wait for the same answer share one round trip. All keys of an app bear one 
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from mock_im_server.domain.actions import STALE_EPOCH, Action, Outcome
-from mock_im_server.stores.base import Snapshot
+from mock_im_server.stores.base import Snapshot, StoreAwayError
 
 SMALL_SETS: Final = ("members/", "joined/", "live/", "owned/")
 """Beginnings of the names of sets of one user or one group; `apply.lua` knows them too."""
@@ -24,14 +24,10 @@ _AT_ONCE: Final = 1_000
 """Members that one command names."""
 
 
-class StoreAwayError(Exception):
-    """Raised when Redis does not answer: whether an action was applied is not known, and only its events will tell."""
-
-
 class RedisStore:
     """The store of one app."""
 
-    def __init__(self, redis: "Redis[bytes]", prefix: str, server: str = "") -> None:
+    def __init__(self, redis: Redis, prefix: str, server: str = "") -> None:
         """All keys begin with `prefix`, which holds a `{tag}`; `server` names this process in the events."""
         self._redis = redis
         self._prefix = prefix
@@ -40,8 +36,8 @@ class RedisStore:
         self._waiting: list[tuple[Sequence[Action], asyncio.Future[list[Outcome]]]] = []
         self._sending: asyncio.Task[None] | None = None
         self._batch = 0
-        self.lost_batches: list[int] = []
-        """Batches whose outcome never arrived: no row of this process will stand for them."""
+        self.on_lost: Callable[[int], None] = _nobody
+        """Told of each batch whose outcome never arrived: no row of this process will stand for it."""
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder().decode
 
@@ -55,8 +51,8 @@ class RedisStore:
             self._sending = asyncio.create_task(self._send())
         return await done
 
-    async def move_epoch(self, epoch: int) -> None:
-        await self._do("SET", self._prefix + "epoch", epoch)
+    async def next_epoch(self) -> int:
+        return int(await self._do("INCR", self._prefix + "epoch"))
 
     async def sizes(self, names: Sequence[str]) -> list[int]:
         async with self._redis.pipeline(transaction=False) as pipe:
@@ -113,7 +109,7 @@ class RedisStore:
 
     async def restore(self, snapshot: Snapshot) -> None:
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.set(self._prefix + "seq", snapshot.last_seq)
+            pipe.mset({self._prefix + "seq": snapshot.last_seq, self._prefix + "epoch": snapshot.epoch})
             for part in _parts([*snapshot.numbers.items()]):
                 pipe.hset(self._prefix + "numbers", mapping=dict(part))
                 pipe.hset(self._prefix + "names", mapping={str(number): name for name, number in part})
@@ -142,7 +138,7 @@ class RedisStore:
                 arguments = [self._encode(actions), self._server, self._batch]
                 outcomes = self._outcomes(await self._script(keys=[self._prefix], args=arguments))
             except (RedisError, OSError) as error:
-                self.lost_batches.append(self._batch)
+                self.on_lost(self._batch)
                 for _, done in waiting:
                     if not done.done():
                         done.set_exception(StoreAwayError(f"Redis does not answer: {error}"))
@@ -178,11 +174,15 @@ class RedisStore:
     def _bits(self, name: str) -> str:
         return f"{self._prefix}bits/{name}"
 
-    async def _do(self, *command: Any) -> Any:
+    async def _do(self, *command: object) -> Any:  # noqa: ANN401 -- as Redis answers
         return await _answered(self._redis.execute_command(*command))
 
 
-async def _answered(asking: Any) -> Any:
+def _nobody(_batch: int) -> None:
+    return
+
+
+async def _answered(asking: Awaitable[Any]) -> Any:  # noqa: ANN401 -- as Redis answers
     try:
         return await asking
     except (RedisError, OSError) as error:

@@ -246,14 +246,13 @@ async def _statement(request: web.Request, app: App) -> web.Response:
 
 
 async def _journal(_request: web.Request, app: App) -> web.Response:
-    app.journal.write()
+    cut = await app.journal.cut()
     return json(
         {
-            # With sizes: whoever fetches the files now cuts them there, as rows may be added meanwhile.
-            "files": [{"name": path.name, "bytes": path.stat().st_size} for path in app.journal.files()],
-            "rows": app.journal.rows,
-            "last_seq": app.journal.last_seq,
-            "head": app.journal.head.hex(),
+            "files": [{"name": path.name, "bytes": size} for path, size in cut.files],
+            "rows": cut.rows,
+            "last_seq": cut.last_seq,
+            "head": cut.head.hex(),
         }
     )
 

@@ -7,15 +7,17 @@ one write of the journal serve them all, which is what makes a login cheap under
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import WSMsgType, web
 from pyroaring import BitMap
 
+from mock_im_server.apps import Apps
 from mock_im_server.domain.faults import Fault
 from mock_im_server.service import App, LoginRequest, Origin
 from mock_im_server.service.faults import TEXT as REFUSED_BY_FAULT
+from mock_im_server.stores.base import StoreAwayError
 from mock_im_server.transport import user_commands
 from mock_im_server.transport.doors import Doors
 from mock_im_server.transport.sdk_answers import body_of, needs_identity
@@ -25,6 +27,7 @@ from mock_im_server.wire import codes, frames
 FRAME_BYTES_MAX: Final = 64 * 1024
 UNREAD_BYTES_MAX: Final = 8 * 1024 * 1024
 """A peer with more than this unread is cut off, so that it cannot fill the memory."""
+STORE_RETRY_S: Final = 0.5
 WRITE_INTERVAL_S: Final = 0.001
 DISCONNECT_DELAY_S: Final = 0.05
 """Nobody waits for the row of a closed connection: many share one write."""
@@ -70,7 +73,7 @@ class GatewayConnection:
 class Gateway:
     """Collects frames, answers them tick by tick."""
 
-    def __init__(self, apps: Mapping[int, App], doors: Doors) -> None:
+    def __init__(self, apps: Apps, doors: Doors) -> None:
         self._apps = apps
         self._doors = doors
         self._inbox: list[tuple[GatewayConnection, bytes]] = []
@@ -133,14 +136,24 @@ class Gateway:
             left, self._left = self._left, []
             touched: set[App] = set()
             late: type_late = []
-            answers = await self._answers(inbox, touched, late)
-            await _end(left, touched)
+            try:
+                await self._apps.catch_up()
+                answers = await self._answers(inbox, touched, late)
+                await _end(left, touched)
+            except StoreAwayError:
+                # What was done of this tick has its rows; who asked is told that nobody knows.
+                answers = [(connection, _refused_unread(data)) for connection, data in inbox]
+                asyncio.get_running_loop().call_later(STORE_RETRY_S, self._end_later, left)
             for app in touched:
-                app.journal.write()
+                await app.journal.written()
             # After this point everything answered is in the operating system's hands.
             _send(answers)
             for delay_s, connection, answer in late:
                 loop.call_later(delay_s, connection.push, answer)
+
+    def _end_later(self, left: Sequence[GatewayConnection]) -> None:
+        self._left += left
+        self._wake.set()
 
     async def _answers(
         self, inbox: Sequence[tuple[GatewayConnection, bytes]], touched: set[App], late: type_late
@@ -261,6 +274,14 @@ def _send(answers: Sequence[tuple[GatewayConnection, bytes]]) -> None:
         by_connection[connection].append(answer)
     for connection, messages in by_connection.items():
         connection.push(*messages)
+
+
+def _refused_unread(data: bytes) -> bytes:
+    """The answer where the store is away: the vendor's for a service that timed out."""
+    try:
+        return _refused(frames.decode(data).head, codes.BAD_HTTP_REQUEST)
+    except frames.MALFORMED:
+        return _refused(frames.echoed(data), codes.JSON_PARSE)
 
 
 def _answered(app: App, head: frames.Head) -> bytes:

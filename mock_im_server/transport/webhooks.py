@@ -7,12 +7,12 @@ a backend does not take in time is dropped and counted.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -163,6 +163,7 @@ class Webhooks:
         self._session: ClientSession | None = None
         # An app that is reset keeps its URL, as it does in the vendor's console.
         apps.on_made.append(self._attach)
+        apps.on_news.append(self._hear)
 
     async def set(self, sdkappid: int, url: str, token: str = "") -> None:
         """Post to this URL from now on; an empty one means no more. Raises WebhookRefusedError."""
@@ -176,10 +177,19 @@ class Webhooks:
             self._by_app[sdkappid] = Webhook(sdkappid, url, token, self._client(), self._real_ms)
         self._attach(self._apps[sdkappid])
 
+    async def _hear(self, news: Mapping[str, Any]) -> None:
+        """What another server process was told of webhooks."""
+        if "webhook" in news and news["webhook"]["sdkappid"] in self._apps:
+            await self.set(**news["webhook"])
+
     async def set_all(self, urls: Iterable[tuple[int, str]]) -> None:
         """As `set`, for what the command line says."""
         for sdkappid, url in urls:
             await self.set(sdkappid, url)
+
+    async def tell(self, sdkappid: int, url: str, token: str) -> None:
+        """Let the other server processes post there too."""
+        await self._apps.tell({"webhook": {"sdkappid": sdkappid, "url": url, "token": token}})
 
     def deliveries(self, sdkappid: int) -> Deliveries | None:
         """None for an app that has no webhook."""
@@ -230,6 +240,7 @@ class WebhookControl:
         wish = await body_of(request, SetWebhook)
         try:
             await self._webhooks.set(app.settings.sdkappid, wish.url, wish.token)
+            await self._webhooks.tell(app.settings.sdkappid, wish.url, wish.token)
         except WebhookRefusedError as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from error
         return await self._tell(request, app)

@@ -5,16 +5,18 @@ Takes what real clients send (`docs/wire.md`): GET or POST, any content type ove
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
 
+from mock_im_server.apps import Apps
 from mock_im_server.domain.plans import ADMIN
 from mock_im_server.service import App
 from mock_im_server.service.faults import TEXT as REFUSED_BY_FAULT
+from mock_im_server.stores.base import StoreAwayError
 from mock_im_server.transport.commits import Commits
 from mock_im_server.transport.frequency import FrequencyLimits
 from mock_im_server.transport.request_id import origin_of
@@ -50,7 +52,7 @@ class _Entry:
 class Rest:
     """The commands of all apps."""
 
-    def __init__(self, apps: Mapping[int, App], limits: FrequencyLimits, commits: Commits, real_ms: type_now) -> None:
+    def __init__(self, apps: Apps, limits: FrequencyLimits, commits: Commits, real_ms: type_now) -> None:
         self._apps = apps
         self._limits = limits
         self._commits = commits
@@ -66,7 +68,12 @@ class Rest:
 
     async def _serve(self, entry: _Entry | None, request: web.Request) -> web.Response:
         try:
+            await self._apps.catch_up()
             answer = await self._answer(entry, self._authorised(request), request)
+        except StoreAwayError:
+            answer = Answer(
+                ActionStatus="FAIL", ErrorInfo=codes.TEXTS[codes.BAD_HTTP_REQUEST], ErrorCode=codes.BAD_HTTP_REQUEST
+            )
         except Refused as refused:
             answer = Answer(ActionStatus="FAIL", ErrorInfo=refused.text, ErrorCode=refused.code)
         body = _DONE_BYTES if answer is DONE else _encode(answer)

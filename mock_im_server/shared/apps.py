@@ -1,0 +1,233 @@
+"""The apps of several server processes: known to all by a table in Redis, their journals written by one of them."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from mock_im_server import journal as log
+from mock_im_server.apps import JOURNAL, AppRefusedError, Apps, check_start
+from mock_im_server.domain.apps import AppSettings
+from mock_im_server.domain.clock import Clock
+from mock_im_server.journal import Journal
+from mock_im_server.service import App
+from mock_im_server.service.replay import Replay
+from mock_im_server.shared import keys
+from mock_im_server.shared.drain import Drain
+from mock_im_server.shared.peers import AppPeers, Listener
+from mock_im_server.shared.stream_journal import StreamJournal
+from mock_im_server.stores.redis import RedisStore
+
+ALIVE_S: Final = 10
+"""So long after its last sign a process is taken for dead, and its unfinished actions for unanswered."""
+DRAINER_S: Final = 5
+BEAT_S: Final = 1.0
+END_RETRY_S: Final = 0.1
+
+
+class SharedApps(Apps):
+    """Apps whose counts are in Redis; satisfies the same needs as `Apps`, snapshots excepted."""
+
+    def __init__(self, data_dir: Path, *, redis: Redis, server: str, **parts: Any) -> None:  # noqa: ANN401 -- passed on as they came
+        super().__init__(data_dir, new_store=_no_store, **parts)
+        self._redis = redis
+        self._server = server
+        self._prefixes: dict[int, str] = {}
+        self._drains: dict[int, tuple[str, asyncio.Task[None]]] = {}
+        self.listener = Listener(redis, server)
+        self.listener.on_news.append(self._hear)
+        self.on_news = self.listener.on_news
+
+    async def find_all(self) -> None:
+        """Take up every app that the others know; what became of them is heard by catching up."""
+        await self._redis.set(keys.ALIVE + self._server, 1, ex=ALIVE_S)
+        for sdkappid in await self._redis.hkeys(keys.APPS):
+            await self._find(int(sdkappid))
+
+    async def make(self, settings: AppSettings, *, fixed_ms: int | None = None) -> App:
+        if settings.sdkappid not in self and await self._redis.hexists(keys.APPS, str(settings.sdkappid)):
+            message = f"SDKAppID {settings.sdkappid} is taken"
+            raise AppRefusedError(message)
+        return await self._begun(settings, fixed_ms)
+
+    async def reset(self, sdkappid: int, *, fixed_ms: int | None = None) -> App:
+        check_start(fixed_ms)
+        return await self._begun(self._taken_out(sdkappid).settings, fixed_ms)
+
+    async def _begun(self, settings: AppSettings, fixed_ms: int | None) -> App:
+        """A new app under keys of its own, made known to all."""
+        sdkappid = settings.sdkappid
+        generation = int(await self._redis.incr(keys.GENERATION))
+        prefix = self._prefixes[sdkappid] = keys.prefix_of(sdkappid, generation)
+        app = await super().make(settings, fixed_ms=fixed_ms)
+        entry = json.dumps({"settings": asdict(app.settings), "prefix": prefix})
+        await self._redis.hset(keys.APPS, str(sdkappid), entry)
+        await self._follow(app)
+        await self.listener.tell({"app": sdkappid})
+        return app
+
+    async def catch_up(self) -> None:
+        await self.listener.catch_up()
+
+    async def tell(self, news: Mapping[str, Any]) -> None:
+        await self.listener.tell(news)
+
+    async def save(self, sdkappid: int, name: str) -> None:
+        """Raises AppRefusedError: a snapshot is a copy of a journal, and a store in Redis is not rebuilt from one."""
+        message = f"snapshot {name!r} of app {sdkappid} needs the store in the server's memory: leave --store out"
+        raise AppRefusedError(message)
+
+    async def run(self) -> None:
+        """Listen, say that this process lives, and write the journals while nobody else does. Until cancelled."""
+        tasks = [asyncio.create_task(part) for part in (self.listener.run(), self._keep_up(), super().run())]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                await _ended(task)
+
+    async def _keep_up(self) -> None:
+        try:
+            while True:
+                try:
+                    await self._beat()
+                except RedisError:
+                    await asyncio.gather(*self._stopped_drains())
+                await asyncio.sleep(BEAT_S)
+        finally:
+            await asyncio.gather(*self._stopped_drains(), return_exceptions=True)
+            await self._redis.delete(keys.ALIVE + self._server)
+            if await self._redis.get(keys.DRAINER) == self._server.encode():
+                await self._redis.delete(keys.DRAINER)
+
+    async def _beat(self) -> None:
+        redis = self._redis
+        await redis.set(keys.ALIVE + self._server, 1, ex=ALIVE_S)
+        if not await redis.set(keys.DRAINER, self._server, nx=True, ex=DRAINER_S):
+            self.listener.leads = await redis.get(keys.DRAINER) == self._server.encode()
+            if not self.listener.leads:
+                await asyncio.gather(*self._stopped_drains())
+                return
+            await redis.expire(keys.DRAINER, DRAINER_S)
+        self.listener.leads = True
+        for sdkappid, prefix in self._prefixes.items():
+            if sdkappid not in self:
+                continue
+            drained, task = self._drains.get(sdkappid, ("", None))
+            if task is not None and task.done():
+                task.result()
+            if drained != prefix:
+                if task is not None:
+                    await _ended(task)
+                journal = await asyncio.to_thread(self._opened_journal, sdkappid, prefix)
+                drain = Drain(redis, prefix, journal, self._is_alive)
+                self._drains[sdkappid] = prefix, asyncio.create_task(_drained(drain, journal))
+
+    def _stopped_drains(self) -> list[Any]:
+        drains, self._drains = self._drains, {}
+        return [_ended(task) for _, task in drains.values()]
+
+    async def _is_alive(self, server: str) -> bool:
+        return bool(await self._redis.exists(keys.ALIVE + server))
+
+    def _opened_journal(self, sdkappid: int, prefix: str) -> Journal:
+        """The journal's files, open where they end. Those of before a reset go."""
+        folder = self._folder(sdkappid) / JOURNAL
+        mark = self._folder(sdkappid) / "journal.of"
+        folder.mkdir(parents=True, exist_ok=True)
+        if not mark.exists() or mark.read_text(encoding="utf-8") != prefix:
+            shutil.rmtree(folder)
+            folder.mkdir()
+            mark.write_text(prefix, encoding="utf-8")
+        contents = log.read(folder)
+        journal = Journal(folder, syncs=self._syncs_journals)
+        journal.resume_after(contents.head, contents.rows, contents.last_seq)
+        return journal
+
+    async def _find(self, sdkappid: int) -> None:
+        found = await self._redis.hget(keys.APPS, str(sdkappid))
+        if found is None:
+            return
+        entry = json.loads(found)
+        if self._prefixes.get(sdkappid) == entry["prefix"]:
+            return
+        if sdkappid in self._apps:
+            self._leave(sdkappid)
+        self._prefixes[sdkappid] = entry["prefix"]
+        settings = AppSettings(**entry["settings"])
+        self._check(settings)
+        app = self._assembled(settings, Clock())
+        self._apps[sdkappid] = app
+        await self._follow(app)
+        for hear in self.on_made:
+            hear(app)
+
+    async def _follow(self, app: App) -> None:
+        prefix = self._prefixes[app.settings.sdkappid]
+        assert isinstance(app.peers, AppPeers), "apps of this server have peers"
+        await self.listener.follow(app, app.peers, Replay(app, self._catalogue.plans), prefix)
+
+    async def _hear(self, news: Mapping[str, Any]) -> None:
+        if "app" not in news:
+            return
+        await self._find(news["app"])
+
+    def _taken_out(self, sdkappid: int) -> App:
+        old = self._leave(sdkappid)
+        releasing = asyncio.create_task(old.release(), name=f"reset {sdkappid}")
+        self._freeing.add(releasing)
+        releasing.add_done_callback(self._freeing.discard)
+        return old
+
+    def _leave(self, sdkappid: int) -> App:
+        old = self._apps.pop(sdkappid)
+        old.retire()
+        self.listener.forget(self._prefixes.pop(sdkappid))
+        return old
+
+    def _enter(self, app: App) -> None:
+        self._apps[app.settings.sdkappid] = app
+        for hear in self.on_made:
+            hear(app)
+
+    def _make_room(self, settings: AppSettings) -> None:
+        """Nothing is in the way: the drain sees to the files."""
+
+    def _new_journal(self, settings: AppSettings) -> StreamJournal:
+        folder = self._folder(settings.sdkappid) / JOURNAL
+        return StreamJournal(self._redis, self._prefixes[settings.sdkappid], self._server, folder)
+
+    def _new_store(self, settings: AppSettings) -> RedisStore:
+        return RedisStore(self._redis, self._prefixes[settings.sdkappid], self._server)
+
+    def _assembled(self, settings: AppSettings, clock: Clock) -> App:
+        app = super()._assembled(settings, clock)
+        assert isinstance(app.store, RedisStore), "as made above"
+        assert isinstance(app.journal, StreamJournal), "as made above"
+        app.store.on_lost = app.journal.note_lost
+        app.peers = AppPeers(self._redis, self._prefixes[settings.sdkappid], self._server, self.listener)
+        return app
+
+
+def _no_store() -> RedisStore:
+    raise AssertionError("each app has a store of its own")
+
+
+async def _drained(drain: Drain, journal: Journal) -> None:
+    try:
+        await drain.run()
+    finally:
+        journal.close()
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    # More than once, as a client of Redis may take a cancellation that comes while it reads for its own time-out.
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=END_RETRY_S)

@@ -1,0 +1,39 @@
+"""The names under which server processes find each other's data in Redis."""
+
+from typing import Final
+
+APPS: Final = "im:apps"
+"""A hash: SDKAppID to its settings and its generation, as JSON."""
+GENERATION: Final = "im:generation"
+"""A counter: an app that is reset begins anew under another prefix."""
+NEWS: Final = "im:news"
+"""A stream: apps that were made or reset, access points, choices of routing, webhooks."""
+DRAINER: Final = "im:drainer"
+"""The process that writes the journals of all apps to its disk."""
+ALIVE: Final = "im:alive:"
+"""Before a process's name: there while it lives."""
+
+
+def prefix_of(sdkappid: int, generation: int) -> str:
+    """What all keys of an app begin with. The tag in braces keeps them on one node of a cluster."""
+    return f"im:{{{sdkappid}.{generation}}}:"
+
+
+def events(prefix: str) -> str:
+    """A stream: what the store's script did, and the rows that say it in the journal's words; read by the drain."""
+    return prefix + "events"
+
+
+def news(prefix: str) -> str:
+    """A stream: rows that every process must know; kept, so that one that starts hears them all."""
+    return prefix + "news"
+
+
+def whispers(prefix: str) -> str:
+    """A short stream: logins and pushes, for processes where the same users have sessions."""
+    return prefix + "whispers"
+
+
+def drained(prefix: str) -> str:
+    """A hash: how far the journal's files reach."""
+    return prefix + "drained"

@@ -1,0 +1,209 @@
+"""What server processes tell each other, and when they listen.
+
+A process hears all news before it answers a request: whoever was told of a change by one process finds it at every
+other. Between requests it listens every few milliseconds, for the sake of sessions that others end.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from mock_im_server.service import App
+from mock_im_server.service.replay import Replay
+from mock_im_server.shared import keys
+from mock_im_server.shared.stream_journal import RETRY_S, decode_rows, encode
+from mock_im_server.stores.base import StoreAwayError
+
+LISTEN_INTERVAL_S: Final = 0.02
+ENTRIES_AT_ONCE: Final = 1_000
+WHISPERS_KEPT: Final = 10_000
+
+_decode: Final = msgspec.msgpack.Decoder().decode
+
+type_fields = Mapping[bytes, bytes]
+
+
+class AppPeers:
+    """The other processes of one app; satisfies `service.peers.Peers`."""
+
+    def __init__(self, redis: Redis, prefix: str, server: str, listener: "Listener") -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._server = server
+        self._listener = listener
+        self._logins: list[int] = []
+        self._pushes: list[tuple[Sequence[int], tuple[int, int], bytes]] = []
+
+    async def catch_up(self) -> None:
+        await self._listener.catch_up()
+
+    async def wait(self) -> None:
+        await asyncio.sleep(LISTEN_INTERVAL_S / 10)
+        await self._listener.catch_up()
+
+    def logged_in(self, user: int, instance: int, platform: int) -> None:
+        self._logins += user, instance, platform
+
+    def push(self, users: Sequence[int], but: tuple[int, int], events: bytes) -> None:
+        self._pushes.append((users, but, events))
+
+    async def totals(self, *, online: int, logins: int, rows: int) -> tuple[int, int, int]:  # noqa: ARG002 -- shared ones are exact
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hset(self._prefix + "online", self._server, str(online))
+            pipe.hvals(self._prefix + "online")
+            pipe.hget(self._prefix + "counters", "logins")
+            pipe.get(self._prefix + "seq")
+            _, everywhere, counted, seq = await pipe.execute()
+        return sum(map(int, everywhere)), int(counted or 0), int(seq or 0)
+
+    @property
+    def settles(self) -> bool:
+        return self._listener.leads
+
+    def tag(self) -> str:
+        return f".{self._server}"
+
+    async def whisper(self, online: int) -> None:
+        """Tell what nobody needs to keep: logins and pushes of the last moments, and how many are online here."""
+        logins, self._logins = self._logins, []
+        pushes, self._pushes = self._pushes, []
+        if not logins and not pushes:
+            return
+        message = {"server": self._server, "logins": encode(logins), "pushes": encode(pushes)}
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.xadd(keys.whispers(self._prefix), message, maxlen=WHISPERS_KEPT, approximate=True)
+            pipe.hset(self._prefix + "online", self._server, str(online))
+            await pipe.execute()
+
+
+class _Followed:
+    """An app whose streams are read."""
+
+    def __init__(self, app: App, peers: AppPeers, replay: Replay, prefix: str) -> None:
+        self.app = app
+        self.peers = peers
+        self.replay = replay
+        self.news, self.whispers = keys.news(prefix), keys.whispers(prefix)
+
+
+class Listener:
+    """Reads all streams of this server's apps, and the one about the apps themselves."""
+
+    def __init__(self, redis: Redis, server: str) -> None:
+        self._redis = redis
+        self._server = server
+        self._read_to: dict[str, bytes] = {keys.NEWS: b"0"}
+        self._apps: dict[str, _Followed] = {}
+        self._heard: dict[tuple[str, bytes], int] = {}
+        self._lock = asyncio.Lock()
+        self._begun = 0
+        self.leads = False
+        """Whether this process does what one of them must do."""
+        self._delivering: set[asyncio.Task[None]] = set()
+        self.on_news: list[Callable[[Mapping[str, Any]], Awaitable[None]]] = []
+        """Told what others tell about apps, access points, routing and webhooks."""
+
+    async def follow(self, app: App, peers: AppPeers, replay: Replay, prefix: str) -> None:
+        """Hear an app's news from its beginning, and from now on what is whispered."""
+        followed = _Followed(app, peers, replay, prefix)
+        self._apps[followed.news] = self._apps[followed.whispers] = followed
+        self._read_to |= {followed.news: b"0", followed.whispers: await self._end_of(followed.whispers)}
+
+    def forget(self, prefix: str) -> None:
+        for stream in (keys.news(prefix), keys.whispers(prefix)):
+            self._apps.pop(stream, None)
+            self._read_to.pop(stream, None)
+
+    async def tell(self, news: Mapping[str, Any]) -> None:
+        """Tell the others about apps, access points, routing or webhooks."""
+        await self._redis.xadd(keys.NEWS, {"server": self._server, "news": encode(news)})
+
+    async def catch_up(self) -> None:
+        """Hear everything that others had told when this was called. Those who ask meanwhile share the next reading.
+
+        Raises StoreAwayError.
+        """
+        begun = self._begun
+        async with self._lock:
+            if self._begun > begun:
+                return
+            self._begun += 1
+            try:
+                while await self._read():
+                    pass
+            except (RedisError, OSError) as error:
+                message = f"Redis does not answer: {error}"
+                raise StoreAwayError(message) from error
+
+    async def run(self) -> None:
+        """Listen and whisper until cancelled."""
+        while True:
+            try:
+                for followed in set(self._apps.values()):
+                    await followed.peers.whisper(len(followed.app.sessions))
+                await self.catch_up()
+                await asyncio.sleep(LISTEN_INTERVAL_S)
+            except (RedisError, StoreAwayError, OSError):
+                await asyncio.sleep(RETRY_S)
+
+    async def _read(self) -> bool:
+        """Whether there may be more."""
+        streams = dict(self._read_to)
+        found = await self._redis.xread(streams, count=ENTRIES_AT_ONCE)
+        for name, entries in found:
+            stream = name.decode()
+            if stream == keys.NEWS:
+                await self._hear(entries)
+            elif (followed := self._apps.get(stream)) is not None:
+                if stream == followed.news:
+                    await self._hear_rows(followed, stream, entries)
+                else:
+                    self._hear_whispers(followed, stream, entries)
+        return bool(found)
+
+    async def _hear(self, entries: Sequence[tuple[bytes, type_fields]]) -> None:
+        for entry, fields in entries:
+            self._read_to[keys.NEWS] = entry
+            if fields[b"server"].decode() != self._server:
+                news = _decode(fields[b"news"])
+                for hear in self.on_news:
+                    await hear(news)
+
+    async def _hear_rows(self, followed: _Followed, stream: str, entries: Sequence[tuple[bytes, type_fields]]) -> None:
+        rows = []
+        for entry, fields in entries:
+            self._read_to[stream] = entry
+            server, number = fields[b"server"], int(fields[b"number"])
+            # Sent again after a broken connection, or one's own.
+            if number > self._heard.get((stream, server), 0) and server.decode() != self._server:
+                self._heard[stream, server] = number
+                rows += decode_rows(fields[b"rows"])
+        if rows:
+            await followed.replay.take(rows)
+
+    def _hear_whispers(self, followed: _Followed, stream: str, entries: Sequence[tuple[bytes, type_fields]]) -> None:
+        for entry, fields in entries:
+            self._read_to[stream] = entry
+            if fields[b"server"].decode() == self._server:
+                continue
+            task = asyncio.create_task(_deliver(followed.app, fields))
+            self._delivering.add(task)
+            task.add_done_callback(self._delivering.discard)
+
+    async def _end_of(self, stream: str) -> bytes:
+        last = await self._redis.xrevrange(stream, count=1)
+        return bytes(last[0][0]) if last else b"0"
+
+
+async def _deliver(app: App, fields: type_fields) -> None:
+    sessions = app.sessions
+    flat = _decode(fields[b"logins"])
+    for user, instance, platform in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
+        if sessions.of_user(user):
+            await app.end_replaced(user, instance, platform)
+    for users, but, events in _decode(fields[b"pushes"]):
+        app.messages.push_here(users, tuple(but), events)

@@ -1,0 +1,212 @@
+"""Two server processes' worth of server on one Redis: what one was told, the other knows."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession
+from redis.asyncio import Redis
+
+from mock_im_server import journal as log
+from mock_im_server.app import running
+from mock_im_server.domain.capacity import State
+from mock_im_server.domain.faults import FaultRule
+from mock_im_server.service.groups import NewGroup
+from proofs.redis_server import RedisServer, redis_server
+from tests.serving import REAL_MS, SDKAPPID, Server, Wire, a_usersig, at_ms, identity, some_settings, type_json
+
+
+async def _pushed(wire: Wire) -> type_json:
+    return dict(json.loads(await wire.socket.receive_bytes(timeout=10)))
+
+
+async def _emptied(redis: RedisServer) -> str:
+    async with Redis.from_url(redis.url) as client:
+        await client.flushdb()
+    return redis.url
+
+
+@pytest.fixture
+async def servers(tmp_path: Path, redis: RedisServer) -> AsyncIterator[tuple[Server, Server]]:
+    """Both keep no data of before: their database is emptied first."""
+    url = await _emptied(redis)
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(ClientSession())
+        both = []
+        for name in ("one", "two"):
+            settings = replace(some_settings(data_dir=tmp_path / name), store=url)
+            both.append(Server(await stack.enter_async_context(running(settings, real_ms=lambda: REAL_MS)), http))
+        yield both[0], both[1]
+
+
+async def test_a_user_of_both_servers_is_counted_once(servers: tuple[Server, Server]) -> None:
+    for server in servers:
+        async with server.connected() as wire:
+            assert (await wire.login("alice"))["A2Key"]
+
+    assert [(await server.app.status())["dau"] for server in servers] == [1, 1]
+    assert [(await server.app.status())["logins"] for server in servers] == [2, 2]
+
+
+async def test_a_session_may_be_resumed_at_the_other_server(servers: tuple[Server, Server]) -> None:
+    async with servers[0].connected() as wire:
+        login = await wire.login("alice")
+    async with servers[1].connected() as wire:
+        resumed = await wire.ask("im_open_status.wslogin", {"State": "Online"}, **identity(login))
+
+    assert resumed["TinyId"] == login["TinyId"]
+
+
+async def test_a_group_made_at_one_server_is_joined_at_the_other(servers: tuple[Server, Server]) -> None:
+    one, two = servers
+    await one.app.accounts.import_all(["alice", "bob"])
+    await one.app.groups.create(NewGroup("walkers", "Public", "alice"))
+    await one.app.journal.written()
+
+    await two.app.peers.catch_up()
+    assert await two.app.groups.join("walkers", "bob") == 0
+    await two.app.journal.written()
+
+    await one.app.peers.catch_up()
+    assert list(one.app.groups["walkers"].members) == ["alice", "bob"]
+
+
+async def test_the_rest_api_hears_before_it_answers(servers: tuple[Server, Server]) -> None:
+    one, two = servers
+    await one.rest("im_open_login_svc/account_import", {"UserID": "alice"})
+    made = {"Type": "Public", "GroupId": "walkers", "Name": "walkers", "Owner_Account": "alice"}
+    await one.rest("group_open_http_svc/create_group", made)
+
+    answer = await two.rest("group_open_http_svc/destroy_group", {"GroupId": "walkers"})
+    again = await one.rest("group_open_http_svc/destroy_group", {"GroupId": "walkers"})
+
+    assert (answer["ErrorCode"], again["ErrorCode"]) == (0, 10010)
+
+
+async def test_a_clock_moves_for_all_and_closes_the_month_once(servers: tuple[Server, Server]) -> None:
+    one, two = servers
+    async with one.connected() as wire:
+        await wire.login("alice")
+    await two.app.move_clock(at_ms("2026-11-04"))
+    async with one.connected() as wire:
+        await wire.login("alice")
+
+    statements = [server.app.statements["2026-10"] for server in servers]
+    assert statements[0] == statements[1]
+    assert statements[0]["charged_on"] == "2026-11-03"
+    assert {server.app.now_ms() for server in servers} == {at_ms("2026-11-04")}
+    assert (await one.app.status())["dau"] == 1
+
+
+async def test_the_journal_holds_the_rows_of_both_in_one_order(servers: tuple[Server, Server]) -> None:
+    for number in range(6):
+        async with servers[number % 2].connected() as wire:
+            await wire.login(f"user{number}")
+
+    cut = await servers[1].app.journal.cut()
+    rows = [row for batch in log.read(servers[0].app.journal.files()[0].parent).batches for row in batch.to_pylist()]
+
+    assert [row["seq"] for row in rows][: cut.last_seq] == list(range(1, cut.last_seq + 1))
+    assert [row["user_id"] for row in rows if row["kind"] == log.LOGGED_IN] == [f"user{n}" for n in range(6)]
+    assert cut.rows == cut.last_seq
+
+
+async def test_an_app_that_is_reset_is_empty_everywhere(servers: tuple[Server, Server]) -> None:
+    one, two = servers
+    await one.app.accounts.import_all(["alice"])
+    await two.running.apps.reset(SDKAPPID, fixed_ms=at_ms("2026-12-01"))
+
+    await one.running.apps.catch_up()
+
+    assert [(await server.app.status())["accounts"] for server in servers] == [0, 0]
+    assert {server.app.now_ms() for server in servers} == {at_ms("2026-12-01")}
+
+
+async def test_a_kick_ends_sessions_and_usersigs_everywhere(servers: tuple[Server, Server]) -> None:
+    one, two = servers
+    signature = a_usersig("alice")
+    async with one.connected() as wire:
+        await wire.login("alice", usersig=signature)
+        await two.rest("im_open_login_svc/kick", {"UserID": "alice"})
+        push = await _pushed(wire)
+        assert push["head"]["servcmd"] == "im_open_status.stat_forceoffline"
+        refused = await wire.login("alice", usersig=signature)
+
+    assert refused["ErrorCode"] == 70052
+
+
+async def test_a_login_at_one_server_ends_the_session_that_it_replaces_at_the_other(
+    servers: tuple[Server, Server],
+) -> None:
+    one, two = servers
+    async with one.connected() as first, two.connected() as second:
+        await first.login("alice", status_instid=1)
+        await second.login("alice", status_instid=2)
+        push = await _pushed(first)
+
+    assert push["head"]["servcmd"] == "im_open_status.stat_forceoffline"
+
+
+async def test_a_message_reaches_a_session_at_the_other_server(servers: tuple[Server, Server]) -> None:
+    one, two = servers
+    await one.app.accounts.import_all(["alice", "bob"])
+    async with two.connected() as wire:
+        await wire.login("bob")
+        message = {
+            "From_Account": "alice",
+            "To_Account": "bob",
+            "MsgRandom": 1,
+            "MsgBody": [{"MsgType": "TIMTextElem", "MsgContent": {"Text": "hello"}}],
+        }
+        assert (await one.rest("openim/sendmsg", message))["ErrorCode"] == 0
+        push = await _pushed(wire)
+
+    assert push["head"]["servcmd"] == "im_open_push.msg_push"
+
+
+async def test_faults_and_access_points_are_the_same_everywhere(servers: tuple[Server, Server]) -> None:
+    one, two = servers
+    await one.app.faults.set([FaultRule(api="im_open_login_svc/*", code=60008)])
+    await one.control("PUT", "/access_points/sg", {"state": "down"})
+
+    answer = await two.rest("im_open_login_svc/account_import", {"UserID": "alice"})
+    _, points = await two.control("GET", "/access_points")
+
+    assert answer["ErrorCode"] == 60008
+    assert [point["state"] for point in points["points"] if point["code"] == "sg"] == [State.DOWN]
+
+
+async def test_a_server_that_starts_later_knows_what_was(
+    tmp_path: Path, redis: RedisServer, servers: tuple[Server, Server]
+) -> None:
+    one, _ = servers
+    await one.app.accounts.import_all(["alice"])
+    await one.app.groups.create(NewGroup("walkers", "Public", "alice"))
+    await one.app.journal.written()
+
+    settings = replace(some_settings(data_dir=tmp_path / "three"), store=redis.url)
+    async with running(settings, real_ms=lambda: REAL_MS) as late:
+        assert late.apps[SDKAPPID].groups["walkers"].owner == "alice"
+
+
+async def test_while_redis_is_away_requests_get_60008_and_then_go_on(tmp_path: Path) -> None:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    with redis_server(folder, "--appendonly", "yes", "--appendfsync", "always") as own:
+        settings = replace(some_settings(data_dir=tmp_path / "data"), store=own.url)
+        async with running(settings, real_ms=lambda: REAL_MS) as made, ClientSession() as http:
+            server = Server(made, http)
+            async with server.connected() as wire:
+                await wire.login("alice")
+                own.kill()
+                refused = await wire.login("bob")
+                by_rest = await server.rest("im_open_login_svc/account_import", {"UserID": "carol"})
+                own.start()
+                again = await wire.login("bob")
+            status = await server.app.status()
+
+    assert (refused["ErrorCode"], by_rest["ErrorCode"], again["ErrorCode"]) == (60008, 60008, 0)
+    assert (status["dau"], status["accounts"]) == (2, 2)
