@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analysis import recount, run_files
+from analysis import journals, recount, run_files
 from analysis.billing_days import day_of
 from analysis.bills import Usage
 from analysis.counts import peak
@@ -151,6 +151,13 @@ def of_journal(run: Run) -> list[Finding]:
     if seq.gaps:
         text = f"after row {seq.before:,} comes row {seq.after:,}; {seq.gaps:,} such places"
         findings.append(invalid("journal_gap", text))
+    unanswered = int((run.journal.frame["kind"] == journals.UNANSWERED).sum())
+    if unanswered:
+        text = (
+            f"{rows(unanswered)} of the journal say what a server process did and died before it told anybody: who "
+            "asked cannot be laid beside it"
+        )
+        findings.append(invalid("journal_unanswered", text))
     if part is None:
         return [*findings, invalid("journal_unlisted", "the manifest does not list the journal")]
     for name, found, expected in (

@@ -47,6 +47,7 @@ CALL_CHANGED: Final = JOURNAL_KINDS.index("call_changed")
 FAULT_MET: Final = JOURNAL_KINDS.index("fault_met")
 ACCESS_CHANGED: Final = JOURNAL_KINDS.index("access_changed")
 ROUTING_CHANGED: Final = JOURNAL_KINDS.index("routing_changed")
+UNANSWERED: Final = JOURNAL_KINDS.index("unanswered")
 APP_OPENED: Final = JOURNAL_KINDS.index("app_opened")
 
 VERBS: Final[Mapping[int, tuple[str, ...]]] = {

@@ -105,6 +105,7 @@ JOURNAL_KINDS: Final = (
     "routing_changed",
     "faults_changed",
     "fault_met",
+    "unanswered",
 )
 """A journal row's `kind` is an index into this tuple."""
 

@@ -244,7 +244,10 @@ class Conductor:
         start = options.plan.first_day.isoformat()
         if options.host is None:
             assert self._directory is not None, "the embedded server keeps its data in the run's directory"
-            self._server = ServerProcess(self._directory.path / SERVER_FOLDER, defect=options.defect)
+            folder = self._directory.path / SERVER_FOLDER
+            self._server = ServerProcess(
+                folder, defect=options.defect, store=options.store, workers=options.server_workers
+            )
             ready = self._server.ready
             self._url, self._gateway_url = ready["url"], ready["gateway_url"]
             self._control = Control(ready["control_url"], ready["control_token"])

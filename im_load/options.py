@@ -39,6 +39,7 @@ COUNT_MAX: Final = 100_000_000
 """Of whatever a scenario makes many of."""
 OWNERS_MAX: Final = 10_000
 DRIVERS_MAX: Final = 64
+SERVER_WORKERS_MAX: Final = 64
 """Each plays any number of users; more of them than cores gain nothing."""
 
 VENDOR_HOSTS: Final = (
@@ -70,6 +71,9 @@ class RunOptions:
     sdkappid: int
     key: str
     defect: str | None
+    store: str
+    """URL of the Redis on which the embedded server keeps its counts; empty: its memory."""
+    server_workers: int
     runs: Path
     gates: Path | None
     routing: Routing
@@ -109,6 +113,8 @@ def checked(parsed: Any, planned: type_planned) -> RunOptions:  # noqa: ANN401 -
         sdkappid=_integer("--sdkappid", parsed.sdkappid or 0, 0, 2**32),
         key=parsed.key or "",
         defect=parsed.defect or None,
+        store=parsed.store,
+        server_workers=_integer("--server-workers", parsed.server_workers, 1, SERVER_WORKERS_MAX),
         runs=_runs(parsed.runs, makes=not getattr(parsed, "dry_run", False)),
         gates=gates,
         routing=_routing(parsed),
@@ -228,6 +234,10 @@ def _check_server(parsed: Any, host: str | None) -> None:  # noqa: ANN401 -- arg
         given = [f"--{name.replace('_', '-')}" for name in ("control_url", "sdkappid") if getattr(parsed, name)]
         if given:
             raise WrongInputError(f"{given[0]}: it speaks of a server that is running; name that with --host")
+        if str(parsed.server_workers) != "1" and not parsed.store:
+            raise WrongInputError("--server-workers: processes need a store to share: --store redis://127.0.0.1:6379/0")
+    elif parsed.store or str(parsed.server_workers) != "1":
+        raise WrongInputError("--store and --server-workers: the embedded server has them; start that of --host so")
     elif parsed.defect:
         raise WrongInputError("--defect: the embedded server has them; start that of --host with its own --defect")
 

@@ -373,6 +373,14 @@ def add_common_options(parser: LocustArgumentParser, app_plans: Sequence[str]) -
     add("--runs", type=str, default="runs", help="where run directories are made (runs)")
     add("--gates", type=str, default="", help="a gate file (TOML); default: the exact and validity gates")
     add("--defect", type=str, default="", help="start the embedded server with a planted defect")
+    add(
+        "--store",
+        type=str,
+        default="",
+        metavar="URL",
+        help="where the embedded server keeps its counts: redis://HOST:PORT/DB (its memory)",
+    )
+    add("--server-workers", type=str, default="1", help="processes of the embedded server; needs --store (1)")
     add("--control-url", type=str, default="", help="control API of --host (default: HOST/control/v1)")
     add(
         "--control-token",

@@ -14,7 +14,9 @@ STOP_TIMEOUT_S: Final = 20.0
 class ServerProcess:
     """A `python -m mock_im_server` of the harness's own."""
 
-    def __init__(self, data_dir: Path | None = None, *, defect: str | None = None) -> None:
+    def __init__(
+        self, data_dir: Path | None = None, *, defect: str | None = None, store: str = "", workers: int = 1
+    ) -> None:
         """Start it and wait for its ready line. Raises ServerError with what it said instead."""
         command = [sys.executable, "-m", "mock_im_server", "--port", "0"]
         # A scenario asks as fast as it can; how often a real backend may ask is another question.
@@ -23,6 +25,8 @@ class ServerProcess:
             command += ["--data-dir", str(data_dir)]
         if defect:
             command += ["--defect", defect]
+        if store:
+            command += ["--store", store, "--workers", str(workers)]
         # It stops when this pipe closes: also when the harness is killed and can stop nothing any more.
         self._process = subprocess.Popen(  # noqa: S603 -- our own interpreter and module
             command,

@@ -197,7 +197,7 @@ def _fold_statistics(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
 def _registrations(table: pa.Table, kinds: np.ndarray) -> np.ndarray:
     """The rows that brought in a user, by import or by a first login."""
     named = _flags(pc.is_valid(table["user_id"]).combine_chunks())
-    rows: np.ndarray = named & ((kinds == log.LOGGED_IN) | (kinds == log.IMPORTED))
+    rows: np.ndarray = named & np.isin(kinds, (log.LOGGED_IN, log.IMPORTED, log.UNANSWERED))
     return rows
 
 

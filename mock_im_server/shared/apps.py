@@ -119,13 +119,14 @@ class SharedApps(Apps):
         for sdkappid, prefix in self._prefixes.items():
             if sdkappid not in self:
                 continue
-            drained, task = self._drains.get(sdkappid, ("", None))
+            drains, task = self._drains.get(sdkappid, ("", None))
             if task is not None and task.done():
                 task.result()
-            if drained != prefix:
+            if drains != prefix:
                 if task is not None:
                     await _ended(task)
-                journal = await asyncio.to_thread(self._opened_journal, sdkappid, prefix)
+                drained = await redis.hgetall(keys.drained(prefix))
+                journal = await asyncio.to_thread(self._opened_journal, sdkappid, prefix, drained)
                 drain = Drain(redis, prefix, journal, self._is_alive)
                 self._drains[sdkappid] = prefix, asyncio.create_task(_drained(drain, journal))
 
@@ -136,8 +137,11 @@ class SharedApps(Apps):
     async def _is_alive(self, server: str) -> bool:
         return bool(await self._redis.exists(keys.ALIVE + server))
 
-    def _opened_journal(self, sdkappid: int, prefix: str) -> Journal:
-        """The journal's files, open where they end. Those of before a reset go."""
+    def _opened_journal(self, sdkappid: int, prefix: str, drained: Mapping[bytes, bytes]) -> Journal:
+        """The journal's files, open where they end; a further part where another machine wrote what was before.
+
+        Those of before a reset go.
+        """
         folder = self._folder(sdkappid) / JOURNAL
         mark = self._folder(sdkappid) / "journal.of"
         folder.mkdir(parents=True, exist_ok=True)
@@ -148,6 +152,9 @@ class SharedApps(Apps):
         contents = log.read(folder)
         journal = Journal(folder, syncs=self._syncs_journals)
         journal.resume_after(contents.head, contents.rows, contents.last_seq)
+        if drained and int(drained[b"last_seq"]) > contents.last_seq:
+            head = bytes.fromhex(drained[b"head"].decode())
+            journal.resume_after(head, int(drained[b"rows"]), int(drained[b"last_seq"]))
         return journal
 
     async def _find(self, sdkappid: int) -> None:
