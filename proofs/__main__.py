@@ -22,6 +22,7 @@ from mock_im_server.defects import DEFECTS
 from proofs.forging import Forgery
 from proofs.mutations import MUTATIONS, type_mutation
 from proofs.outage import of_run as outage_of
+from proofs.redis_server import redis_server
 
 PASSED: Final = 0
 GATE_FAILED: Final = 1
@@ -100,6 +101,14 @@ def caps() -> bool:
     """1,000,000 racing creates over the gateway, four workers: none over the cap, none wrongly refused."""
     run = played(("live_group_cap", "--attempts", "1000000", "--processes", "4"))
     return said(f"1,000,000 attempts at 50 live groups, {run.seconds:.0f} s", run)
+
+
+def shared() -> bool:
+    """The same race at four server processes on one Redis."""
+    with tempfile.TemporaryDirectory(prefix="redis-") as folder, redis_server(Path(folder)) as redis:
+        servers = ("--store", redis.url, "--server-workers", "4")
+        run = played(("live_group_cap", "--attempts", "1000000", "--processes", "4", *servers))
+    return said(f"1,000,000 attempts at 50 live groups, 4 server processes on one Redis, {run.seconds:.0f} s", run)
 
 
 def overage() -> bool:
@@ -207,6 +216,7 @@ def _judged(run: loading.Run) -> Verdict:
 
 PROOFS: Final[dict[str, Callable[[], bool]]] = {
     "caps": caps,
+    "shared": shared,
     "overage": overage,
     "outage": outage,
     "defects": defects,

@@ -23,6 +23,10 @@ class Peers(Protocol):
         """Users online, logins and journal rows of all processes, given those of this one."""
 
     @property
+    def is_far(self) -> bool:
+        """Whether the store is on the network, so that asking for much at once pays."""
+
+    @property
     def settles(self) -> bool:
         """Whether this process closes the months of clocks that run by themselves."""
 
@@ -47,6 +51,10 @@ class Alone:
 
     async def totals(self, *, online: int, logins: int, rows: int) -> tuple[int, int, int]:
         return online, logins, rows
+
+    @property
+    def is_far(self) -> bool:
+        return False
 
     @property
     def settles(self) -> bool:

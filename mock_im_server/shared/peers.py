@@ -61,6 +61,10 @@ class AppPeers:
         return sum(map(int, everywhere)), int(counted or 0), int(seq or 0)
 
     @property
+    def is_far(self) -> bool:
+        return True
+
+    @property
     def settles(self) -> bool:
         return self._listener.leads
 

@@ -7,7 +7,7 @@ one write of the journal serve them all, which is what makes a login cheap under
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aiohttp import WSMsgType, web
@@ -184,8 +184,7 @@ class Gateway:
                 await crowd.create(app, Asked(connection, frame))
                 touched.add(app)
             elif head.servcmd in _IN_ORDER:
-                await crowd.disperse()
-                answers.append((connection, await _carried_out(app, connection, frame)))
+                await crowd.carry_out(app, connection, frame)
                 touched.add(app)
             else:
                 answers.append((connection, _answered(app, head)))
@@ -200,22 +199,37 @@ class Gateway:
 
 
 class _Crowd:
-    """Logins, or creations of groups, that follow one another: carried out together, an app's all at once."""
+    """Logins, or creations of groups, that follow one another: carried out together, an app's all at once.
+
+    Where the store is on the network, so is what others than its predecessor ask: all of that waits for one answer.
+    """
 
     def __init__(self, answers: type_answers) -> None:
         self._answers = answers
         self._logins: defaultdict[App, list[LoginRequest]] = defaultdict(list)
         self._creations: defaultdict[App, list[Asked]] = defaultdict(list)
+        self._singles: dict[tuple[App, str], tuple[GatewayConnection, frames.Frame]] = {}
+        """By who asks: what one user asks is carried out in the order in which it came."""
 
     async def login(self, app: App, request: LoginRequest) -> None:
-        if self._creations:
+        if self._creations or self._singles:
             await self.disperse()
         self._logins[app].append(request)
 
     async def create(self, app: App, asked: Asked) -> None:
-        if self._logins:
+        if self._logins or self._singles:
             await self.disperse()
         self._creations[app].append(asked)
+
+    async def carry_out(self, app: App, connection: GatewayConnection, frame: frames.Frame) -> None:
+        if not app.peers.is_far:
+            await self.disperse()
+            self._answers.append((connection, await _carried_out(app, connection, frame)))
+            return
+        who = app, frame.head.tinyid
+        if self._logins or self._creations or who in self._singles:
+            await self.disperse()
+        self._singles[who] = connection, frame
 
     async def disperse(self) -> None:
         """Carry out what has gathered."""
@@ -225,6 +239,22 @@ class _Crowd:
             self._add(asked, await user_commands.created(app, asked))
         self._logins.clear()
         self._creations.clear()
+        if self._singles:
+            singles, self._singles = self._singles, {}
+            await self._carry_out_together(singles)
+
+    async def _carry_out_together(
+        self, singles: Mapping[tuple[App, str], tuple[GatewayConnection, frames.Frame]]
+    ) -> None:
+        connections: defaultdict[App, set[GatewayConnection]] = defaultdict(set)
+        for (app, _), (connection, _) in singles.items():
+            connections[app].add(connection)
+        for app, unnumbered in connections.items():
+            # Beforehand, or each of a connection's first commands would give it a number.
+            await app.number_connections(unnumbered, await app.settled_ms())
+        asked = [_carried_out(app, connection, frame) for (app, _), (connection, frame) in singles.items()]
+        for (connection, _), answer in zip(singles.values(), await asyncio.gather(*asked), strict=True):
+            self._answers.append((connection, answer))
 
     def _add(self, asked: Sequence[LoginRequest | Asked], replies: Sequence[bytes]) -> None:
         for (connection, _), reply in zip(asked, replies, strict=True):
