@@ -19,6 +19,7 @@ from mock_im_server.journal import Journal
 from mock_im_server.service import App
 from mock_im_server.service.replay import Replay
 from mock_im_server.shared import keys
+from mock_im_server.shared.connection import ended
 from mock_im_server.shared.drain import Drain
 from mock_im_server.shared.peers import AppPeers, Listener
 from mock_im_server.shared.stream_journal import StreamJournal
@@ -28,7 +29,6 @@ ALIVE_S: Final = 10
 """So long after its last sign a process is taken for dead, and its unfinished actions for unanswered."""
 DRAINER_S: Final = 5
 BEAT_S: Final = 1.0
-END_RETRY_S: Final = 0.1
 
 
 class SharedApps(Apps):
@@ -90,7 +90,7 @@ class SharedApps(Apps):
             await asyncio.gather(*tasks)
         finally:
             for task in tasks:
-                await _ended(task)
+                await ended(task)
 
     async def _keep_up(self) -> None:
         try:
@@ -124,7 +124,7 @@ class SharedApps(Apps):
                 task.result()
             if drains != prefix:
                 if task is not None:
-                    await _ended(task)
+                    await ended(task)
                 drained = await redis.hgetall(keys.drained(prefix))
                 journal = await asyncio.to_thread(self._opened_journal, sdkappid, prefix, drained)
                 drain = Drain(redis, prefix, journal, self._is_alive)
@@ -132,7 +132,7 @@ class SharedApps(Apps):
 
     def _stopped_drains(self) -> list[Any]:
         drains, self._drains = self._drains, {}
-        return [_ended(task) for _, task in drains.values()]
+        return [ended(task) for _, task in drains.values()]
 
     async def _is_alive(self, server: str) -> bool:
         return bool(await self._redis.exists(keys.ALIVE + server))
@@ -231,10 +231,3 @@ async def _drained(drain: Drain, journal: Journal) -> None:
         await drain.run()
     finally:
         journal.close()
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    # More than once, as a client of Redis may take a cancellation that comes while it reads for its own time-out.
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=END_RETRY_S)

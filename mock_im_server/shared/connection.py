@@ -1,5 +1,6 @@
 """The way to Redis, and the name under which this process is known there."""
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from redis.exceptions import RedisError
 
 CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 5.0
+END_RETRY_S: Final = 0.1
 
 
 @asynccontextmanager
@@ -32,3 +34,13 @@ async def connected(url: str) -> AsyncIterator[Redis]:
 def own_name() -> str:
     """Unlike any other process's, also of another machine and after a restart."""
     return f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task that talks to Redis, and wait for its end.
+
+    More than once: a client that reads may take a cancellation for its own time-out, and go on.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=END_RETRY_S)

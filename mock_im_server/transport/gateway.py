@@ -7,7 +7,7 @@ one write of the journal serve them all, which is what makes a login cheap under
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import WSMsgType, web
@@ -210,6 +210,8 @@ class _Crowd:
         self._creations: defaultdict[App, list[Asked]] = defaultdict(list)
         self._singles: dict[tuple[App, str], tuple[GatewayConnection, frames.Frame]] = {}
         """By who asks: what one user asks is carried out in the order in which it came."""
+        self._askers: set[tuple[App, str]] = set()
+        """Those who ask for a group."""
 
     async def login(self, app: App, request: LoginRequest) -> None:
         if self._creations or self._singles:
@@ -217,8 +219,10 @@ class _Crowd:
         self._logins[app].append(request)
 
     async def create(self, app: App, asked: Asked) -> None:
-        if self._logins or self._singles:
+        who = app, asked.frame.head.tinyid
+        if self._logins or who in self._singles:
             await self.disperse()
+        self._askers.add(who)
         self._creations[app].append(asked)
 
     async def carry_out(self, app: App, connection: GatewayConnection, frame: frames.Frame) -> None:
@@ -227,7 +231,7 @@ class _Crowd:
             self._answers.append((connection, await _carried_out(app, connection, frame)))
             return
         who = app, frame.head.tinyid
-        if self._logins or self._creations or who in self._singles:
+        if self._logins or who in self._askers or who in self._singles:
             await self.disperse()
         self._singles[who] = connection, frame
 
@@ -235,25 +239,32 @@ class _Crowd:
         """Carry out what has gathered."""
         for app, requests in self._logins.items():
             self._add(requests, await app.login(requests))
+        self._logins.clear()
+        if self._singles:
+            await self._carry_out_together()
         for app, asked in self._creations.items():
             self._add(asked, await user_commands.created(app, asked))
-        self._logins.clear()
         self._creations.clear()
-        if self._singles:
-            singles, self._singles = self._singles, {}
-            await self._carry_out_together(singles)
+        self._askers.clear()
 
-    async def _carry_out_together(
-        self, singles: Mapping[tuple[App, str], tuple[GatewayConnection, frames.Frame]]
-    ) -> None:
+    async def _carry_out_together(self) -> None:
+        """All that has gathered, with one wait for the store: nobody here asks for more than one thing."""
+        singles, self._singles = self._singles, {}
+        creations = dict(self._creations)
+        self._creations.clear()
         connections: defaultdict[App, set[GatewayConnection]] = defaultdict(set)
         for (app, _), (connection, _) in singles.items():
             connections[app].add(connection)
+        for app, all_asked in creations.items():
+            connections[app].update(asked.connection for asked in all_asked)  # type: ignore[misc]  # the gateway's own
         for app, unnumbered in connections.items():
             # Beforehand, or each of a connection's first commands would give it a number.
             await app.number_connections(unnumbered, await app.settled_ms())
-        asked = [_carried_out(app, connection, frame) for (app, _), (connection, frame) in singles.items()]
-        for (connection, _), answer in zip(singles.values(), await asyncio.gather(*asked), strict=True):
+        made = asyncio.gather(*[user_commands.created(app, asked) for app, asked in creations.items()])
+        done = asyncio.gather(*[_carried_out(app, *single) for (app, _), single in singles.items()])
+        for asked, replies in zip(creations.values(), await made, strict=True):
+            self._add(asked, replies)
+        for (connection, _), answer in zip(singles.values(), await done, strict=True):
             self._answers.append((connection, answer))
 
     def _add(self, asked: Sequence[LoginRequest | Asked], replies: Sequence[bytes]) -> None:

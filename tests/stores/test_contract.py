@@ -26,6 +26,7 @@ from mock_im_server.recovery import Folded
 from mock_im_server.stores.base import Store
 from mock_im_server.stores.memory import MemoryStore
 from mock_im_server.stores.redis import RedisStore
+from proofs.redis_server import RedisServer
 
 ACCOUNTS = Quota("accounts", 3, 70398)
 ACTIVE = Quota("active/1", 2, 72000)
@@ -261,3 +262,44 @@ async def test_a_restored_store_goes_on_where_the_journal_ends(store: Store) -> 
     assert (again.number, again.added) == (2, 0)
     assert (new.code, new.number) == (72000, 0)
     assert await store.sizes(["accounts", "active/1"]) == [2, 2]
+
+
+members = st.sampled_from("abcde")
+sets = st.sampled_from(["accounts", "rooms", "active/1", "members/a", "joined/b"])
+quotas = st.builds(Quota, sets, st.sampled_from([None, 1, 2, 3]), st.integers(1, 9))
+counters = st.sampled_from(["new", "peak"])
+effects = st.builds(
+    Effects,
+    needs=st.lists(st.builds(Need, sets, members, st.integers(11, 19), st.booleans()), max_size=1).map(tuple),
+    draws=st.lists(
+        st.builds(Draw, counters, st.integers(-2, 2), st.sampled_from([None, 0, 2]), st.integers(21, 29)), max_size=2
+    ).map(tuple),
+    leaves=st.lists(st.builds(Leave, sets, members), max_size=2).map(tuple),
+    clears=st.lists(
+        st.builds(Clear, st.sampled_from(["members/a", "joined/b"]), st.sampled_from(["joined/", "members/"]), members),
+        max_size=1,
+    ).map(tuple),
+    peaks=st.lists(st.builds(Peak, st.just("peak"), sets), max_size=1).map(tuple),
+)
+actions = st.builds(
+    Action,
+    st.sampled_from([0, 0, 0, 1]),
+    st.lists(st.builds(Claim, quotas, members), max_size=3, unique_by=lambda claim: claim.quota.name).map(tuple),
+    st.none() | effects,
+)
+
+
+@given(st.lists(st.lists(actions, max_size=6), max_size=6))
+def test_both_stores_do_the_same(redis: RedisServer, batches: list[list[Action]]) -> None:
+    async def outcomes(store: Store) -> list[object]:
+        found: list[object] = [await store.apply(batch) for batch in batches]
+        names = ["accounts", "rooms", "active/1", "members/a", "joined/b"]
+        found += [await store.sizes(names), await store.counters(["new", "peak"]), await store.numbers("abcde")]
+        return [*found, *[await store.members(name) for name in names], await store.distinct(names[:3])]
+
+    async def of_both() -> tuple[list[object], list[object]]:
+        async with Redis.from_url(redis.url) as client:
+            return await outcomes(MemoryStore()), await outcomes(RedisStore(client, f"{{{uuid4().hex}}}:"))
+
+    memory, shared = asyncio.run(of_both())
+    assert shared == memory
