@@ -19,6 +19,7 @@ from analysis.audit import audit
 from analysis.verdict import Verdict, as_json
 from im_load.server_process import ServerProcess
 from mock_im_server.defects import DEFECTS
+from proofs import kills
 from proofs.forging import Forgery
 from proofs.mutations import MUTATIONS, type_mutation
 from proofs.outage import of_run as outage_of
@@ -27,6 +28,8 @@ from proofs.redis_server import redis_server
 PASSED: Final = 0
 GATE_FAILED: Final = 1
 RUN_SECONDS_MAX: Final = 1_200
+POINTS: Final = 100
+"""At which each process is killed."""
 
 type_scenario = tuple[str, ...]
 """A scenario's name and its options."""
@@ -188,6 +191,28 @@ def mutations() -> bool:
     return is_right and killed == made
 
 
+def killed() -> bool:
+    """Processes killed at chance moments: nothing acknowledged is lost, and a run that missed something is invalid."""
+    return all(
+        [
+            _said_of_kills("the embedded server", kills.of_server),
+            _said_of_kills("Redis, appendfsync always", kills.of_redis),
+            _said_of_kills("one of two server processes on Redis", kills.of_workers),
+            _said_of_kills("a worker of Locust", kills.of_locust, told="runs invalid", missing="runs wrong"),
+        ]
+    )
+
+
+def _said_of_kills(
+    what: str, kill: kills.type_proof, *, told: str = "logins acknowledged", missing: str = "of them lost"
+) -> bool:
+    began = time.monotonic()
+    found = kill(POINTS, lambda text: print(f"     {what}: {text}", end="\r", flush=True))
+    text = f"{what} killed {found.points} times: {found.told:,} {told}, {found.missing} {missing}"
+    print(f"{'FAIL' if found.missing else 'ok  '} {text}, {time.monotonic() - began:.0f} s", flush=True)
+    return not found.missing
+
+
 def _command(scenario: type_scenario, runs: str, *options: str) -> list[str]:
     name, *given = scenario
     command = [sys.executable, "-m", "locust", "-f", f"locustfiles/{name}.py", "--headless", "--runs", runs]
@@ -221,6 +246,7 @@ PROOFS: Final[dict[str, Callable[[], bool]]] = {
     "outage": outage,
     "defects": defects,
     "mutations": mutations,
+    "kills": killed,
 }
 
 

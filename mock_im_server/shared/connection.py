@@ -3,23 +3,36 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from secrets import token_hex
-from typing import Final
+from typing import Final, TypeVar
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+
+from mock_im_server.stores.base import StoreAwayError
 
 CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 5.0
 END_RETRY_S: Final = 0.1
+ATTEMPTS: Final = 2
+
+_T = TypeVar("_T")
 
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Redis]:
     """Connections to the Redis of that URL, until the block ends. Raises OSError when it does not answer now."""
-    redis = Redis.from_url(url, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=ANSWER_TIMEOUT_S)
+    redis = Redis.from_url(
+        url,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=ANSWER_TIMEOUT_S,
+        # What changes something must not be asked twice: the first time may have done it.
+        retry=Retry(NoBackoff(), 0),
+    )
     try:
         try:
             await redis.ping()
@@ -29,6 +42,22 @@ async def connected(url: str) -> AsyncIterator[Redis]:
         yield redis
     finally:
         await redis.aclose()
+
+
+async def repeated(redis: Redis, ask: Callable[[], Awaitable[_T]]) -> _T:
+    """What Redis answers to a question that may be asked again: after a restart, old connections fail once each.
+
+    Raises StoreAwayError.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            return await ask()
+        except (RedisError, OSError) as error:
+            await redis.connection_pool.disconnect(inuse_connections=False)
+            if attempt == ATTEMPTS - 1:
+                message = f"Redis does not answer: {error}"
+                raise StoreAwayError(message) from error
+    raise AssertionError("the last attempt returns or raises")
 
 
 def own_name() -> str:

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from mock_im_server.service import App
 from mock_im_server.service.replay import Replay
 from mock_im_server.shared import keys
+from mock_im_server.shared.connection import repeated
 from mock_im_server.shared.stream_journal import RETRY_S, decode_rows, encode
 from mock_im_server.stores.base import StoreAwayError
 
@@ -52,12 +53,16 @@ class AppPeers:
         self._pushes.append((users, but, events))
 
     async def totals(self, *, online: int, logins: int, rows: int) -> tuple[int, int, int]:  # noqa: ARG002 -- shared ones are exact
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.hset(self._prefix + "online", self._server, str(online))
-            pipe.hvals(self._prefix + "online")
-            pipe.hget(self._prefix + "counters", "logins")
-            pipe.get(self._prefix + "seq")
-            _, everywhere, counted, seq = await pipe.execute()
+        async def asked() -> list[Any]:
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.hset(self._prefix + "online", self._server, str(online))
+                pipe.hvals(self._prefix + "online")
+                pipe.hget(self._prefix + "counters", "logins")
+                pipe.get(self._prefix + "seq")
+                answers: list[Any] = await pipe.execute()
+                return answers
+
+        _, everywhere, counted, seq = await repeated(self._redis, asked)
         return sum(map(int, everywhere)), int(counted or 0), int(seq or 0)
 
     @property
@@ -124,7 +129,8 @@ class Listener:
 
     async def tell(self, news: Mapping[str, Any]) -> None:
         """Tell the others about apps, access points, routing or webhooks."""
-        await self._redis.xadd(keys.NEWS, {"server": self._server, "news": encode(news)})
+        message = {"server": self._server, "news": encode(news)}
+        await repeated(self._redis, lambda: self._redis.xadd(keys.NEWS, message))
 
     async def catch_up(self) -> None:
         """Hear everything that others had told when this was called. Those who ask meanwhile share the next reading.
@@ -136,12 +142,8 @@ class Listener:
             if self._begun > begun:
                 return
             self._begun += 1
-            try:
-                while await self._read():
-                    pass
-            except (RedisError, OSError) as error:
-                message = f"Redis does not answer: {error}"
-                raise StoreAwayError(message) from error
+            while await self._read():
+                pass
 
     async def run(self) -> None:
         """Listen and whisper until cancelled."""
@@ -157,7 +159,7 @@ class Listener:
     async def _read(self) -> bool:
         """Whether there may be more."""
         streams = dict(self._read_to)
-        found = await self._redis.xread(streams, count=ENTRIES_AT_ONCE)
+        found = await repeated(self._redis, lambda: self._redis.xread(streams, count=ENTRIES_AT_ONCE))
         for name, entries in found:
             stream = name.decode()
             if stream == keys.NEWS:

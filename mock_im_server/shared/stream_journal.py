@@ -14,8 +14,9 @@ from redis.exceptions import RedisError
 from mock_im_server import journal as log
 from mock_im_server.journal import Cut, Row
 from mock_im_server.shared import keys
+from mock_im_server.shared.connection import repeated
 
-RETRY_S: Final = 0.2
+RETRY_S: Final = 0.05
 POLL_S: Final = 0.02
 NOT_NEWS: Final = frozenset(
     {
@@ -76,9 +77,9 @@ class StreamJournal:
     async def cut(self) -> Cut:
         """The journal's files, once they hold everything up to here."""
         await self.written()
-        goal = int(await self._redis.get(self._prefix + "seq") or 0)
+        goal = int(await repeated(self._redis, lambda: self._redis.get(self._prefix + "seq")) or 0)
         while True:
-            found = await self._redis.hgetall(keys.drained(self._prefix))
+            found = await repeated(self._redis, lambda: self._redis.hgetall(keys.drained(self._prefix)))
             if found and int(found[b"last_seq"]) >= goal:
                 break
             await asyncio.sleep(POLL_S)
@@ -104,6 +105,7 @@ class StreamJournal:
                     break
                 except (RedisError, OSError):
                     # The rows' changes stand: nobody is answered until the rows do too.
+                    await self._redis.connection_pool.disconnect(inuse_connections=False)
                     await asyncio.sleep(RETRY_S)
             self.rows += len(rows)
             for done in waiting:

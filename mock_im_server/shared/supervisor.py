@@ -12,6 +12,7 @@ from typing import Any, Final
 STOP_TIMEOUT_S: Final = 20
 """So long processes may take to finish before they are killed."""
 RESTART_DELAY_S: Final = 0.2
+RESTART_DELAY_S_MAX: Final = 5.0
 
 
 class ProcessFailedError(Exception):
@@ -72,8 +73,16 @@ class Supervisor:
             if self._is_stopping:
                 return
             print(f"mock_im_server: process {process.pid} ended with {code}; another one starts", file=sys.stderr)  # noqa: T201 -- a command's message
-            await asyncio.sleep(RESTART_DELAY_S)
-            await self._start(at)
+            delay_s = RESTART_DELAY_S
+            while not self._is_stopping:
+                await asyncio.sleep(delay_s)
+                try:
+                    await self._start(at)
+                    break
+                except ProcessFailedError as error:
+                    # The store may be away: the others answer meanwhile, and so will this one.
+                    print(f"mock_im_server: {error}; another one starts", file=sys.stderr)  # noqa: T201 -- as above
+                    delay_s = min(delay_s * 2, RESTART_DELAY_S_MAX)
 
     async def _stop(self) -> None:
         running = [process for process in self._processes if process.returncode is None]

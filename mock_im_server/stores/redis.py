@@ -139,6 +139,7 @@ class RedisStore:
                 outcomes = self._outcomes(await self._script(keys=[self._prefix], args=arguments))
             except (RedisError, OSError) as error:
                 self.on_lost(self._batch)
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
                 for _, done in waiting:
                     if not done.done():
                         done.set_exception(StoreAwayError(f"Redis does not answer: {error}"))
