@@ -5,7 +5,7 @@ that wait for the same answer share one round trip. All keys of an app bear one 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ from mock_im_server.stores.base import Snapshot, StoreAwayError
 SMALL_SETS: Final = ("members/", "joined/", "live/", "owned/")
 """Beginnings of the names of sets of one user or one group; `apply.lua` knows them too."""
 SCRIPT: Final = files(__package__).joinpath("apply.lua").read_text(encoding="utf-8")
+REMEMBERED_MAX: Final = 200_000
+"""Members whose numbers are kept at hand."""
 _AT_ONCE: Final = 1_000
 """Members that one command names."""
 
@@ -38,6 +40,8 @@ class RedisStore:
         self._batch = 0
         self.on_lost: Callable[[int], None] = _nobody
         """Told of each batch whose outcome never arrived: no row of this process will stand for it."""
+        self._numbers: dict[str, int] = {}
+        self._names: dict[int, str] = {}
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder().decode
 
@@ -94,16 +98,37 @@ class RedisStore:
             return [bool(found) for found in await _answered(pipe.execute())]
 
     async def numbers(self, members: Sequence[str]) -> list[int]:
-        return await self._numbers_in("numbers", members)
+        found = {member: number for member in members if (number := self._numbers.get(member))}
+        if missing := [member for member in members if member not in found]:
+            asked = await self._numbers_in("numbers", missing)
+            fresh = {member: number for member, number in zip(missing, asked, strict=True) if number}
+            self._remember(fresh)
+            found |= fresh
+        return [found.get(member, 0) for member in members]
 
     async def names(self, numbers: Sequence[int]) -> list[str]:
-        found: list[bytes] = []
-        for part in _parts(numbers):
-            found += await self._do("HMGET", self._prefix + "names", *part)
-        return [name.decode() for name in found]
+        found = {number: name for number in numbers if (name := self._names.get(number))}
+        if missing := [number for number in numbers if number not in found]:
+            names: list[bytes] = []
+            for part in _parts(missing):
+                names += await self._do("HMGET", self._prefix + "names", *part)
+            fresh = {number: name.decode() for number, name in zip(missing, names, strict=True)}
+            self._remember({name: number for number, name in fresh.items()})
+            found |= fresh
+        return [found[number] for number in numbers]
+
+    def _remember(self, numbers: Mapping[str, int]) -> None:
+        """A member's number never changes, so that what was asked for once need not be asked for again."""
+        if len(self._numbers) + len(numbers) > REMEMBERED_MAX:
+            self._numbers.clear()
+            self._names.clear()
+        self._numbers.update(numbers)
+        self._names.update((number, name) for name, number in numbers.items())
 
     async def release(self) -> None:
         """Delete the app's keys, some at a time."""
+        self._numbers.clear()
+        self._names.clear()
         async for key in self._redis.scan_iter(match=f"{self._prefix}*", count=_AT_ONCE):
             await self._do("UNLINK", key)
 
