@@ -8,7 +8,7 @@ place: what changed is said, and that nobody was told of it.
 import asyncio
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from mock_im_server.domain.actions import STALE_EPOCH
 from mock_im_server.journal import NOT_COUNTED, Journal, Row
 from mock_im_server.shared import keys
 from mock_im_server.shared.stream_journal import RETRY_S, decode_rows
+from mock_im_server.stores.redis import unpacked
 
 BLOCK_MS: Final = 100
 ENTRIES_AT_ONCE: Final = 1_000
@@ -152,9 +153,8 @@ def _unanswered(span: _Span, time_ms: int) -> list[Row]:
     _, flat, _ = _decode(span.outcomes)
     rows = []
     seq = span.first
-    for (_, claims, effects), code, number, added in zip(
-        _decode(span.actions), flat[::3], flat[1::3], flat[2::3], strict=True
-    ):
+    actions = unpacked(_decode(span.actions))
+    for (claims, effects), code, number, added in zip(actions, flat[::3], flat[1::3], flat[2::3], strict=True):
         if code == STALE_EPOCH:
             continue
         rows.append(_row(seq, time_ms, claims, effects, (code, number, added)))
@@ -162,7 +162,7 @@ def _unanswered(span: _Span, time_ms: int) -> list[Row]:
     return rows
 
 
-def _row(seq: int, time_ms: int, claims: list[Any], effects: object, outcome: tuple[int, int, int]) -> Row:
+def _row(seq: int, time_ms: int, claims: Sequence[Any], effects: object, outcome: tuple[int, int, int]) -> Row:
     code, number, added = outcome
     user_id, day = None, NOT_COUNTED
     for at, ((name, _, _), member) in enumerate(claims):

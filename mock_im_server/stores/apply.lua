@@ -1,7 +1,9 @@
 -- A batch of actions (`domain/actions.py`, as MessagePack), applied one after the other, each whole or not at all.
 --
 -- KEYS[1]  what all keys of the app begin with; its {tag} keeps them on one node of a cluster
--- ARGV[1]  the actions    ARGV[2]  the server process that asks    ARGV[3]  its number for this batch
+-- ARGV[1]  the actions; those that follow one another and differ in nothing but the member whom all their quotas are
+--          to hold, as logins do, stand there once: epoch, quotas, members, true
+--          ARGV[2]  the server process that asks    ARGV[3]  its number for this batch
 --
 -- Answers the batch's first number in the one order, and for each action code, user number and places taken, then what
 -- its draws left. The same goes into the stream of events in the same stroke: no change lacks its trace.
@@ -9,7 +11,7 @@
 local prefix, batch = KEYS[1], cmsgpack.unpack(ARGV[1])
 local numbers_key, names_key = prefix .. 'numbers', prefix .. 'names'
 local sizes_key, counters_key = prefix .. 'sizes', prefix .. 'counters'
-local STALE_EPOCH = -1
+local STALE_EPOCH, NONE = -1, {}
 local AT_ONCE = 2000 -- as many arguments as a call takes without trouble
 
 local epoch = tonumber(redis.call('GET', prefix .. 'epoch') or 0)
@@ -19,12 +21,20 @@ local first_seq = seq + 1
 
 -- Numbers of members: looked up together, as each call costs more than what it looks up.
 local number_of, asked = {}, {}
-for _, action in ipairs(batch) do
-  for _, claim in ipairs(action[2]) do
-    local member = claim[2]
-    if number_of[member] == nil then
-      number_of[member] = 0
-      asked[#asked + 1] = member
+local function ask(member)
+  if number_of[member] == nil then
+    number_of[member] = 0
+    asked[#asked + 1] = member
+  end
+end
+for _, entry in ipairs(batch) do
+  if entry[4] then
+    for _, member in ipairs(entry[3]) do
+      ask(member)
+    end
+  else
+    for _, claim in ipairs(entry[2]) do
+      ask(claim[2])
     end
   end
 end
@@ -125,7 +135,7 @@ end
 
 -- The code of the first condition that does not hold, or 0 and a bit for each claim that takes a place.
 local function refusal(claims, effects)
-  for _, need in ipairs(effects and effects[1] or {}) do
+  for _, need in ipairs(effects and effects[1] or NONE) do
     if holds(need[1], number(need[2])) ~= need[4] then
       return need[3], 0
     end
@@ -142,7 +152,7 @@ local function refusal(claims, effects)
     end
     bit = bit * 2
   end
-  for _, draw in ipairs(effects and effects[2] or {}) do
+  for _, draw in ipairs(effects and effects[2] or NONE) do
     if draw[2] > 0 and draw[3] and counter(draw[1]) + draw[2] > draw[3] then
       return draw[4], 0
     end
@@ -185,35 +195,84 @@ local function carry_out(effects)
   return drawn
 end
 
-local answer, draws = {}, {}
-local function say(code, member_number, added)
-  local at = #answer
-  answer[at + 1], answer[at + 2], answer[at + 3] = code, member_number, added
+-- Whether so many members more fit into each quota's bitmap, so that none can be refused.
+local function fit(quotas, count)
+  for _, quota in ipairs(quotas) do
+    if not bits(quota[1]) or (quota[2] and size(quota[1]) + count > quota[2]) then
+      return false
+    end
+  end
+  return quotas[1][1] ~= quotas[2][1]
 end
 
-for at, action in ipairs(batch) do
-  local claims, effects = action[2], action[3]
-  if action[1] ~= epoch then
-    say(STALE_EPOCH, 0, 0)
+-- One call where two would do: to set a bit tells what it was.
+local function mark(name, member_number)
+  if redis.call('SETBIT', bits_of[name], member_number, 1) == 1 then
+    return 0
+  end
+  sizes[name] = size(name) + 1
+  resized[name] = true
+  return 1
+end
+
+local answer, said, draws = {}, 0, {}
+local function say(code, member_number, added)
+  answer[said + 1], answer[said + 2], answer[said + 3] = code, member_number, added
+  said = said + 3
+end
+
+local function apply(at, claims, effects)
+  local code, added = refusal(claims, effects)
+  if code == 0 then
+    -- From here on the action succeeds: nothing has been written before.
+    local bit = 1
+    for _, claim in ipairs(claims) do
+      local member_number = numbered(claim[2])
+      if added % (bit * 2) >= bit then
+        add(claim[1][1], member_number)
+      end
+      bit = bit * 2
+    end
+    if effects then
+      draws[#draws + 1] = { at - 1, carry_out(effects) }
+    end
+  end
+  local first = claims[1] and claims[1][2] or (effects and effects[3][1] and effects[3][1][2])
+  say(code, first and number(first) or 0, added)
+end
+
+local function apply_alike(at, quotas, members)
+  if fit(quotas, #members) then
+    local first, second = quotas[1][1], quotas[2][1]
+    for _, member in ipairs(members) do
+      local member_number = numbered(member)
+      say(0, member_number, mark(first, member_number) + 2 * mark(second, member_number))
+    end
+  else
+    local claims = { { quotas[1] }, { quotas[2] } }
+    for place, member in ipairs(members) do
+      claims[1][2], claims[2][2] = member, member
+      apply(at + place - 1, claims, nil)
+    end
+  end
+  seq = seq + #members
+  return at + #members
+end
+
+local at = 1
+for _, entry in ipairs(batch) do
+  local is_many = entry[4]
+  if entry[1] ~= epoch then
+    for _ = 1, is_many and #entry[3] or 1 do
+      say(STALE_EPOCH, 0, 0)
+      at = at + 1
+    end
+  elseif is_many then
+    at = apply_alike(at, entry[2], entry[3])
   else
     seq = seq + 1
-    local first = claims[1] and claims[1][2] or (effects and effects[3][1] and effects[3][1][2])
-    local code, added = refusal(claims, effects)
-    if code == 0 then
-      -- From here on the action succeeds: nothing has been written before.
-      local bit = 1
-      for _, claim in ipairs(claims) do
-        local member_number = numbered(claim[2])
-        if added % (bit * 2) >= bit then
-          add(claim[1][1], member_number)
-        end
-        bit = bit * 2
-      end
-      if effects then
-        draws[#draws + 1] = { at - 1, carry_out(effects) }
-      end
-    end
-    say(code, first and number(first) or 0, added)
+    apply(at, entry[2], entry[3])
+    at = at + 1
   end
 end
 

@@ -266,7 +266,14 @@ async def test_a_restored_store_goes_on_where_the_journal_ends(store: Store) -> 
 
 members = st.sampled_from("abcde")
 sets = st.sampled_from(["accounts", "rooms", "active/1", "members/a", "joined/b"])
-quotas = st.builds(Quota, sets, st.sampled_from([None, 1, 2, 3]), st.integers(1, 9))
+quotas = st.sampled_from(
+    [
+        Quota(name, limit, 70_000 + number)
+        for number, (name, limit) in enumerate(
+            [("accounts", None), ("accounts", 2), ("rooms", 3), ("active/1", None), ("active/1", 2), ("members/a", 1)]
+        )
+    ]
+)
 counters = st.sampled_from(["new", "peak"])
 effects = st.builds(
     Effects,
@@ -289,7 +296,15 @@ actions = st.builds(
 )
 
 
-@given(st.lists(st.lists(actions, max_size=6), max_size=6))
+pairs = st.tuples(quotas, quotas).filter(lambda pair: pair[0].name != pair[1].name)
+logins = st.builds(
+    lambda pair, members: [Action(0, (Claim(pair[0], member), Claim(pair[1], member))) for member in members],
+    pairs,
+    st.lists(members, max_size=4),
+)
+
+
+@given(st.lists(st.lists(actions, max_size=6) | logins, max_size=6))
 def test_both_stores_do_the_same(redis: RedisServer, batches: list[list[Action]]) -> None:
     async def outcomes(store: Store) -> list[object]:
         found: list[object] = [await store.apply(batch) for batch in batches]
