@@ -113,8 +113,8 @@ def checked(parsed: Any, planned: type_planned) -> RunOptions:  # noqa: ANN401 -
         sdkappid=_integer("--sdkappid", parsed.sdkappid or 0, 0, 2**32),
         key=parsed.key or "",
         defect=parsed.defect or None,
-        store=parsed.store,
-        server_workers=_integer("--server-workers", parsed.server_workers, 1, SERVER_WORKERS_MAX),
+        store=_store(parsed),
+        server_workers=_server_workers(parsed),
         runs=_runs(parsed.runs, makes=not getattr(parsed, "dry_run", False)),
         gates=gates,
         routing=_routing(parsed),
@@ -234,12 +234,20 @@ def _check_server(parsed: Any, host: str | None) -> None:  # noqa: ANN401 -- arg
         given = [f"--{name.replace('_', '-')}" for name in ("control_url", "sdkappid") if getattr(parsed, name)]
         if given:
             raise WrongInputError(f"{given[0]}: it speaks of a server that is running; name that with --host")
-        if str(parsed.server_workers) != "1" and not parsed.store:
+        if _server_workers(parsed) > 1 and not _store(parsed):
             raise WrongInputError("--server-workers: processes need a store to share: --store redis://127.0.0.1:6379/0")
-    elif parsed.store or str(parsed.server_workers) != "1":
+    elif _store(parsed) or _server_workers(parsed) > 1:
         raise WrongInputError("--store and --server-workers: the embedded server has them; start that of --host so")
     elif parsed.defect:
         raise WrongInputError("--defect: the embedded server has them; start that of --host with its own --defect")
+
+
+def _store(parsed: Any) -> str:  # noqa: ANN401 -- argparse's namespace
+    return str(getattr(parsed, "store", ""))
+
+
+def _server_workers(parsed: Any) -> int:  # noqa: ANN401 -- argparse's namespace
+    return _integer("--server-workers", getattr(parsed, "server_workers", 1), 1, SERVER_WORKERS_MAX)
 
 
 def _check_drivers(count: int | None) -> None:
