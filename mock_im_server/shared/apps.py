@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +29,7 @@ from mock_im_server.stores.redis import RedisStore
 ALIVE_S: Final = 10
 """So long after its last sign a process is taken for dead, and its unfinished actions for unanswered."""
 DRAINER_S: Final = 5
+LAST_ROWS_S: Final = 2.0
 BEAT_S: Final = 1.0
 
 
@@ -101,6 +103,10 @@ class SharedApps(Apps):
                     await asyncio.gather(*self._stopped_drains())
                 await asyncio.sleep(BEAT_S)
         finally:
+            # Rows of the last moments; where Redis is away they are lost with the process, and nobody was answered.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_ROWS_S):
+                    await asyncio.gather(*[app.journal.written() for app in self._apps.values()])
             await asyncio.gather(*self._stopped_drains(), return_exceptions=True)
             await self._redis.delete(keys.ALIVE + self._server)
             if await self._redis.get(keys.DRAINER) == self._server.encode():

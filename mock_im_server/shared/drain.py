@@ -164,6 +164,9 @@ def _unanswered(span: _Span, time_ms: int) -> list[Row]:
 
 def _row(seq: int, time_ms: int, claims: Sequence[Any], effects: object, outcome: tuple[int, int, int]) -> Row:
     code, number, added = outcome
+    if not claims and not effects:
+        # It only took a number: nothing changed, and nothing has to be said of it.
+        return Row(seq, time_ms, log.GROUP_CHANGED, text="{}")
     user_id, day = None, NOT_COUNTED
     for at, ((name, _, _), member) in enumerate(claims):
         if code or not added >> at & 1:

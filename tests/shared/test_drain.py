@@ -108,6 +108,16 @@ async def test_a_batch_whose_answer_was_lost_does_not_hold_up_the_rest(shared: S
     assert [row.kind for row in rows] == [log.UNANSWERED, log.LOGGED_IN]
 
 
+async def test_what_changed_nothing_needs_no_word(shared: Shared) -> None:
+    await shared.stores["one"].apply([Action(0)])
+    shared.journals["one"].note_lost(1)
+    await shared.does("two", "b")
+
+    rows = await shared.drained(reach(2))
+
+    assert [row.kind for row in rows] == [log.GROUP_CHANGED, log.LOGGED_IN]
+
+
 async def test_a_message_that_was_sent_twice_is_one(shared: Shared) -> None:
     await shared.does("one", "a")
     ((_, message),) = (await shared.client.xrevrange(keys.events(shared.prefix), count=1))[:1]
