@@ -33,7 +33,7 @@ ROWS_FROM: Final = 20_000_000
 HELD: Final = 2
 """Parts that wait for each of the steps."""
 _ROW_BYTES: Final = 110
-"""A ledger's row takes at least so many, for a run whose manifest is lost."""
+"""Of a row of the ledger on disk, at least."""
 
 
 def load(
