@@ -219,8 +219,10 @@ class Driver:
     def _due(self, count: int) -> int:
         """How many arrivals of this driver are planned by now."""
         passed_us = self.worker.now_us() - self._zero_us
+        if passed_us < 0:
+            return 0
         if self.share.is_at_once:
-            return count if passed_us >= 0 else 0
+            return count
         return bisect_right(self.share.places, int(passed_us / self._us_each))
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import signal
-import ssl
 import sys
 import tempfile
 import time
@@ -15,7 +14,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextma
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import prometheus_client
 from aiohttp import web
@@ -38,20 +37,20 @@ from mock_im_server.shared.supervisor import Supervisor, shared_port
 from mock_im_server.stores.base import StoreAwayError
 from mock_im_server.transport import control
 from mock_im_server.transport.commits import Commits
+from mock_im_server.transport.connections import Connections
 from mock_im_server.transport.control_door import PREFIX, ControlDoor
 from mock_im_server.transport.dispatch import Dispatch
 from mock_im_server.transport.doors import Doors
 from mock_im_server.transport.fault_control import FaultControl
 from mock_im_server.transport.frequency import FrequencyLimits
 from mock_im_server.transport.gateway import Gateway
+from mock_im_server.transport.listeners import Listeners
 from mock_im_server.transport.metrics import AccessMetrics, AppMetrics
 from mock_im_server.transport.rest import BODY_BYTES_MAX, Rest, openapi
 from mock_im_server.transport.rest.door import PREFIX as REST_PREFIX
 from mock_im_server.transport.round_trips import RoundTrips
 from mock_im_server.transport.routing_control import RoutingControl
 from mock_im_server.transport.webhooks import WebhookControl, Webhooks
-
-BACKLOG: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,6 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
         await apps.find_all()
         for wanted in settings.apps:
             await _ensure(apps, wanted, settings.start_ms)
-        limits = FrequencyLimits(settings.rate_limits or None, is_on=settings.rate_limits != 0)
         commits = Commits()
         network, round_trips = _network(data, settings, made_of.new_router)
         records = RoutingRecords(network, apps)
@@ -101,12 +99,12 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
         await apps.catch_up()
         token = settings.control_token or secrets.token_urlsafe(24)
         journal_lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        new_door = partial(
-            web.Application, client_max_size=BODY_BYTES_MAX, middlewares=[_stopping(journal_lost), _caught_up(apps)]
-        )
+        listeners = Listeners(settings.host, connections := Connections(), shares_ports=settings.is_worker)
+        middlewares = [connections.marking, _stopping(journal_lost), _caught_up(apps)]
+        new_door = partial(web.Application, client_max_size=BODY_BYTES_MAX, middlewares=middlewares)
         public = new_door()
         public.add_routes(gateway.routes())
-        public.add_routes(Rest(apps, limits, commits, real_ms).routes())
+        public.add_routes(Rest(apps, _limits(settings), commits, real_ms).routes())
         public.add_routes(openapi.routes())
         public.add_routes(Dispatch(network, apps, urls_name_places=round_trips is not None).routes())
         private = public if settings.control_port is None else new_door()
@@ -118,23 +116,21 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
             FaultControl(door),
         ):
             private.add_routes(handlers.routes())
-        public.add_routes(_health(AppMetrics(apps, gateway, webhooks), AccessMetrics(network, doors)))
+        public.add_routes(_health(AppMetrics(apps, gateway, webhooks, connections), AccessMetrics(network, doors)))
         parts: list[asyncio.Future[None]] = [journal_lost]
         runners = [web.AppRunner(public, access_log=None, shutdown_timeout=1)]
         if private is not public:
             runners.append(web.AppRunner(private, access_log=None, shutdown_timeout=1))
         try:
             await webhooks.set_all(settings.webhooks)
-            port = await _listen(runners[0], settings.host, settings.port, reuse_port=settings.is_worker)
-            control_port = port
+            control_port = port = await listeners.open(runners[0], settings.port)
             if settings.control_port is not None:
-                control_port = await _listen(
-                    runners[1], settings.host, settings.control_port, reuse_port=settings.is_worker
-                )
-            tls_port, authority_file = await _listen_tls(runners[0], settings, data_dir)
+                control_port = await listeners.open(runners[1], settings.control_port)
+            tls_port, authority_file = await _listen_tls(listeners, runners[0], settings, data_dir)
             parts += [
                 asyncio.create_task(gateway.run(), name="gateway"),
                 asyncio.create_task(apps.run(), name="apps"),
+                asyncio.create_task(connections.sweep(), name="connections"),
             ]
             yield Running(
                 apps=apps,
@@ -147,6 +143,7 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
                 parts=parts,
             )
         finally:
+            listeners.close()
             for runner in runners:
                 await runner.cleanup()
             for part in parts:
@@ -306,22 +303,13 @@ def _stopping(journal_lost: asyncio.Future[None]) -> Middleware:
     return stopping
 
 
-async def _listen(
-    runner: web.AppRunner, host: str, port: int, context: ssl.SSLContext | None = None, *, reuse_port: bool = False
-) -> int:
-    if runner.server is None:
-        await runner.setup()
-    site = web.TCPSite(runner, host, port, backlog=BACKLOG, ssl_context=context, reuse_port=reuse_port)
-    try:
-        await site.start()
-    except OSError as error:
-        message = f"cannot listen on {host}:{port}: {os.strerror(error.errno) if error.errno else error}"
-        raise OSError(message) from error
-    bound: int = runner.addresses[-1][1]
-    return bound
+def _limits(settings: Settings) -> FrequencyLimits:
+    return FrequencyLimits(settings.rate_limits or None, is_on=settings.rate_limits != 0)
 
 
-async def _listen_tls(runner: web.AppRunner, settings: Settings, data_dir: Path) -> tuple[int | None, Path | None]:
+async def _listen_tls(
+    listeners: Listeners, runner: web.AppRunner, settings: Settings, data_dir: Path
+) -> tuple[int | None, Path | None]:
     """The port and the file with what clients must trust, if a listener is wanted and if it makes its own."""
     if settings.tls_port is None:
         return None, None
@@ -331,10 +319,10 @@ async def _listen_tls(runner: web.AppRunner, settings: Settings, data_dir: Path)
         except OSError as error:
             message = f"cannot use {settings.tls_certificate} and {settings.tls_key}: {error.strerror or error}"
             raise OSError(message) from error
-        return await _listen(runner, settings.host, settings.tls_port, context), None
+        return await listeners.open(runner, settings.tls_port, context), None
     authority_file = data_dir / tls.AUTHORITY_FILE
     context = tls.self_signed(settings.host, authority_file)
-    return await _listen(runner, settings.host, settings.tls_port, context), authority_file
+    return await listeners.open(runner, settings.tls_port, context), authority_file
 
 
 def _health(metrics: AppMetrics, access: AccessMetrics) -> list[web.RouteDef]:

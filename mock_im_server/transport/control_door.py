@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 
 from mock_im_server.apps import Apps
 from mock_im_server.service import App
+from mock_im_server.transport.connections import body_in_time
 from mock_im_server.wire import frames
 
 PREFIX: Final = "/control/v1"
@@ -58,7 +59,9 @@ class ControlDoor:
 async def body_of(request: web.Request, kind: type[_T]) -> _T:
     """An empty body is an empty object. Raises HTTPBadRequest."""
     try:
-        return msgspec.json.decode(await request.read() or b"{}", type=kind)
+        return msgspec.json.decode(await body_in_time(request) or b"{}", type=kind)
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout(text="the body did not come in time\n") from error
     except frames.MALFORMED as error:
         raise web.HTTPBadRequest(text=f"{error}\n") from error
 

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from mock_im_server.apps import Apps
 from mock_im_server.network import Network
+from mock_im_server.transport.connections import Connections
 from mock_im_server.transport.doors import Doors
 from mock_im_server.transport.gateway import Gateway
 from mock_im_server.transport.webhooks import Webhooks
@@ -14,15 +15,19 @@ from mock_im_server.transport.webhooks import Webhooks
 class AppMetrics:
     """Gauges by SDKAppID."""
 
-    def __init__(self, apps: Apps, gateway: Gateway, webhooks: Webhooks) -> None:
+    def __init__(self, apps: Apps, gateway: Gateway, webhooks: Webhooks, open_connections: Connections) -> None:
         self._apps = apps
         self._webhooks = webhooks
         self._gateway = gateway
+        self._open_connections = open_connections
 
     async def registry(self) -> CollectorRegistry:
         registry = CollectorRegistry()
         connections = Gauge("im_connections", "Open WebSockets", registry=registry)
         connections.set(self._gateway.open_connections)
+        closed = Gauge("im_connections_closed", "Connections that were closed, and why", ["reason"], registry=registry)
+        closed.labels("too_many").set(self._open_connections.refused)
+        closed.labels("silent").set(self._open_connections.timed_out)
         gauges = {
             key: Gauge(f"im_{key}", text, ["sdkappid"], registry=registry)
             for key, text in (

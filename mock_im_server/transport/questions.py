@@ -10,6 +10,7 @@ from aiohttp import web
 
 from mock_im_server.domain.routing import Choice, Client, Policy, Probes
 from mock_im_server.network import Network, Place
+from mock_im_server.transport.connections import body_in_time
 from mock_im_server.wire import frames
 
 PROBE_MS_MAX: Final = 60_000.0
@@ -104,7 +105,9 @@ async def _asked(request: web.Request) -> Asked:
     if request.method == "GET":
         return asked_in_query(request.query)
     try:
-        return msgspec.json.decode(await request.read(), type=Asked)
+        return msgspec.json.decode(await body_in_time(request), type=Asked)
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout(text="the body did not come in time\n") from error
     except frames.MALFORMED as error:
         raise web.HTTPBadRequest(text=f"{error}\n") from error
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,7 +95,13 @@ def wait_for(is_so: Callable[[], bool]) -> None:
 
 
 def children(process: subprocess.Popen[str], part: str) -> list[psutil.Process]:
-    return [child for child in psutil.Process(process.pid).children() if part in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process(process.pid).children():
+        # One that has ended meanwhile has no command any more.
+        with suppress(psutil.NoSuchProcess):
+            if part in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def document(run: Path, name: str) -> dict[str, Any]:
