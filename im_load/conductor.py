@@ -122,8 +122,11 @@ class Conductor:
             self._problem(data["code"], data["text"])
             self._heard.set()
 
-    def on_clients(self, alive: set[str]) -> None:
-        """Which of Locust's workers still send heartbeats."""
+    def on_clients(self, alive: set[str], gone: set[str]) -> None:
+        """Which of Locust's workers still send heartbeats, and which have stopped since the run began."""
+        if not self._workers and gone - self._ready.keys():
+            self._problem("worker_lost", "a worker is gone before its drivers were ready")
+            self._heard.set()
         for client_id in self._ready.keys() - alive:
             worker = self._ready[client_id][0]
             if worker not in self._totals:

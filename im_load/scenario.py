@@ -444,10 +444,11 @@ def _watch_workers(environment: Environment, conductor: Conductor) -> None:
     runner = environment.runner
     if not isinstance(runner, MasterRunner):
         return
+    lost_before = {client.id for client in runner.clients.missing}
     while True:
         gevent.sleep(REPORT_INTERVAL_S)
-        alive = {client.id for client in runner.clients.all if client.state != "missing"}
-        conductor.on_clients(alive)
+        missing = {client.id for client in runner.clients.missing}
+        conductor.on_clients({client.id for client in runner.clients.all} - missing, missing - lost_before)
 
 
 def _end_with_parent(parent: int) -> None:

@@ -151,7 +151,8 @@ def of_locust(points: int, say: type_say) -> Killed:
         with tempfile.TemporaryDirectory(prefix="kills-") as runs:
             code, outcome = _run_without_a_worker(Path(runs), chance.uniform(*RUN_S), chance.randrange(2))
         invalid += outcome == "invalid" or code not in (0, 1)
-        wrong += (code, outcome) not in ((0, "passed"), (2, "invalid"), (2, None))
+        # 3: it was gone before the run began.
+        wrong += (code, outcome) not in ((0, "passed"), (2, "invalid"), (2, None), (3, None))
         say(f"{point + 1} of {points}, {invalid} invalid")
     return Killed(points, invalid, wrong)
 
