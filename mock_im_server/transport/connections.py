@@ -19,7 +19,7 @@ IDLE_TIMEOUT_S: Final = 75.0
 BODY_TIMEOUT_S: Final = 10.0
 SWEEP_S: Final = 1.0
 DESCRIPTORS_KEPT: Final = 200
-"""For journals, listeners, webhooks and the store."""
+"""For journals, listeners, webhooks and the store; a quarter where there are few."""
 
 
 class Connections:
@@ -27,8 +27,9 @@ class Connections:
 
     def __init__(self, most: int | None = None) -> None:
         """`most` is bounded by what the operating system allows this process."""
-        allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS_KEPT
-        self.most = max(1, allowed if most is None else min(most, allowed))
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        allowed = descriptors - min(DESCRIPTORS_KEPT, descriptors // 4)
+        self.most = allowed if most is None else min(most, allowed)
         self.refused = 0
         """Closed at once, as there were too many."""
         self.timed_out = 0
