@@ -91,7 +91,7 @@ def user_day() -> list[Result]:
 
 def _day(users: int) -> tuple[float, int]:
     """Server CPU in µs for each user, and the memory at the end."""
-    with tempfile.TemporaryDirectory() as folder, servers.mock("--data-dir", folder) as server:
+    with tempfile.TemporaryDirectory() as folder, servers.mock("--data-dir", folder, "--no-checkpoints") as server:
         before = server.cpu_s()
         command = [sys.executable, "-m", "benchmarks.day_client", str(server.port), "0", str(users)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:

@@ -21,6 +21,8 @@ class ServerProcess:
         command = [sys.executable, "-m", "mock_im_server", "--port", "0"]
         # A scenario asks as fast as it can; how often a real backend may ask is another question.
         command += ["--stop-with-stdin", "--rate-limits", "off"]
+        # Nor does it come back: it goes with its run.
+        command += ["--no-checkpoints"]
         if data_dir is not None:
             command += ["--data-dir", str(data_dir)]
         if defect:

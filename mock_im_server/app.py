@@ -127,11 +127,7 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
             if settings.control_port is not None:
                 control_port = await listeners.open(runners[1], settings.control_port)
             tls_port, authority_file = await _listen_tls(listeners, runners[0], settings, data_dir)
-            parts += [
-                asyncio.create_task(gateway.run(), name="gateway"),
-                asyncio.create_task(apps.run(), name="apps"),
-                asyncio.create_task(connections.sweep(), name="connections"),
-            ]
+            parts += _begun(gateway, apps, connections, settings)
             yield Running(
                 apps=apps,
                 url=f"http://{settings.host}:{port}",
@@ -151,6 +147,17 @@ async def running(settings: Settings, *, real_ms: Callable[[], int] = real_ms) -
             await asyncio.gather(*parts, return_exceptions=True)
             await asyncio.gather(webhooks.close(), apps.freed())
             apps.close()
+
+
+def _begun(
+    gateway: Gateway, apps: Apps, connections: Connections, settings: Settings
+) -> Iterator[asyncio.Future[None]]:
+    """What goes on beside the requests."""
+    lasting = {"gateway": gateway.run(), "apps": apps.run(), "connections": connections.sweep()}
+    if settings.checkpoints and settings.data_dir is not None:
+        lasting["checkpoints"] = apps.keep_checkpoints()
+    for name, part in lasting.items():
+        yield asyncio.create_task(part, name=name)
 
 
 async def _apps(

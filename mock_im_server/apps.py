@@ -10,8 +10,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
+from mock_im_server import checkpoints, recovery
 from mock_im_server import journal as log
-from mock_im_server import recovery
 from mock_im_server.catalogue import Catalogue
 from mock_im_server.domain.apps import BY_OPENING_DAY, AppSettings, Rules
 from mock_im_server.domain.calendar import DAY_MS, BillingCalendar, iso_day
@@ -32,6 +32,9 @@ _GONE: Final = "journal.gone-"
 
 SETTLE_INTERVAL_S: Final = 1.0
 """How often a clock that runs by itself is asked whether a month has ended."""
+
+CHECKPOINT_INTERVAL_S: Final = 1.0
+"""How often journals are asked whether one is due."""
 
 type_now = Callable[[], int]
 type_hear = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -99,6 +102,14 @@ class Apps(Mapping[int, App]):
             await asyncio.sleep(SETTLE_INTERVAL_S)
             for app in list(self._apps.values()):
                 await app.settled_ms()
+
+    async def keep_checkpoints(self) -> None:
+        """Have journals folded beside, so that a server that comes back need not read all of them; until cancelled."""
+        while True:
+            await asyncio.sleep(CHECKPOINT_INTERVAL_S)
+            for app in list(self._apps.values()):
+                if isinstance(app.journal, Journal):
+                    await checkpoints.make_if_due(app.journal)
 
     async def find_all(self) -> None:
         """Take up every app of the data directory where its journal ends. Raises JournalDamagedError."""
@@ -243,14 +254,17 @@ class Apps(Mapping[int, App]):
     async def _recover(self, settings: AppSettings) -> None:
         self._check(settings)
         folder = self._folder(settings.sdkappid) / JOURNAL
-        contents = log.read(folder)
+        known = checkpoints.latest(folder)
+        mark = known.mark if known else log.BEGINNING
+        contents = log.read(folder, mark)
         if not contents.rows:
             message = f"{folder} holds no journal, but app {settings.sdkappid} had begun one"
             raise log.JournalDamagedError(message)
         app = self._assembled(settings, Clock())
         assert isinstance(app.journal, Journal), "only files are recovered from"
         app.journal.resume_after(contents.head, contents.rows, contents.last_seq)
-        state = recovery.fold(contents.batches)
+        app.journal.ended_bytes = sum(path.stat().st_size for path in log.segments(folder, mark))
+        state = recovery.fold(contents.batches, known.state if known else None)
         await app.restore(state, self._catalogue.plans[state.plan])
         self._apps[settings.sdkappid] = app
 

@@ -107,6 +107,18 @@ _BODY_LENGTH_SLOT: Final = 10
 """Where a vtable keeps the place of field 3: behind its two sizes and three fields of two bytes."""
 
 
+class Mark(NamedTuple):
+    """The end of a segment, and what stood in the journal up to there."""
+
+    segment: str
+    head: bytes
+    rows: int
+    last_seq: int
+
+
+BEGINNING: Final = Mark("", bytes(CHAIN_BYTES), 0, 0)
+
+
 class Cut(NamedTuple):
     """A journal up to some row: its files with their sizes, as rows may be added meanwhile, and what they hold."""
 
@@ -159,6 +171,8 @@ class Journal:
         self.head = bytes(CHAIN_BYTES)
         self.rows = 0
         self.last_seq = 0
+        self.ended_bytes = 0
+        """Of segments that take no further row, behind what a checkpoint holds."""
 
     def append(self, row: Row) -> None:
         self._pending.append(row)
@@ -202,6 +216,10 @@ class Journal:
     def files(self) -> list[Path]:
         return segments(self._folder)
 
+    def ended(self) -> list[Path]:
+        """The files that take no further row."""
+        return self.files()[: None if self._file is None else -1]
+
     def close(self) -> None:
         """Write what is left, and take no further row: what comes after a reset belongs to nobody."""
         if self._failure is None:
@@ -234,6 +252,7 @@ class Journal:
             self._sync()
             os.close(self._file)
             self._file = None
+            self.ended_bytes += self._bytes
 
     def _sync(self) -> None:
         if self._syncs and self._file is not None:
@@ -249,9 +268,9 @@ class Journal:
                 os.close(folder)
 
 
-def segments(folder: Path) -> list[Path]:
-    """The files of a journal, in order."""
-    return sorted(folder.glob("*.arrow"))
+def segments(folder: Path, after: Mark = BEGINNING) -> list[Path]:
+    """The files of a journal, in order; those behind a mark."""
+    return sorted(path for path in folder.glob("*.arrow") if path.name > after.segment)
 
 
 def chained(message: pa.Buffer, head: bytes) -> tuple[bytes, bytes]:
@@ -291,14 +310,15 @@ class JournalDamagedError(Exception):
     """Raised when a journal cannot be continued without dropping rows that somebody was told of."""
 
 
-def read(folder: Path) -> Contents:
+def read(folder: Path, after: Mark = BEGINNING) -> Contents:
     """All intact rows, in order; a torn end of the last segment, which nobody was told of, is cut off the file.
 
+    Segments up to `after` are not looked at; rows are counted from the journal's beginning.
     Raises JournalDamagedError when anything but that end is damaged.
     """
     batches: list[pa.RecordBatch] = []
-    head = bytes(CHAIN_BYTES)
-    files = segments(folder)
+    head = after.head
+    files = segments(folder, after)
     for path in files:
         segment = _segment(path, head)
         if segment.end < path.stat().st_size and path != files[-1]:
@@ -311,9 +331,26 @@ def read(folder: Path) -> Contents:
         else:
             # Its first row was never written, and the next one needs its name.
             path.unlink()
-    rows = sum(batch.num_rows for batch in batches)
-    last_seq = batches[-1].column("seq")[-1].as_py() if batches else 0
-    return Contents(batches, head, rows, last_seq)
+    return Contents(batches, head, after.rows + _rows(batches), _last_seq(batches, after.last_seq))
+
+
+def read_ended(path: Path, after: Mark) -> tuple[list[pa.RecordBatch], Mark]:
+    """The rows of the segment that follows `after`, and its end. Raises JournalDamagedError when it is not whole."""
+    segment = _segment(path, after.head)
+    if segment.end < path.stat().st_size:
+        message = f"{path} is damaged at byte {segment.end}"
+        raise JournalDamagedError(message)
+    batches = segment.batches
+    rows, last_seq = after.rows + _rows(batches), _last_seq(batches, after.last_seq)
+    return batches, Mark(path.name, segment.head, rows, last_seq)
+
+
+def _rows(batches: Sequence[pa.RecordBatch]) -> int:
+    return sum(batch.num_rows for batch in batches)
+
+
+def _last_seq(batches: Sequence[pa.RecordBatch], before: int) -> int:
+    return batches[-1].column("seq")[-1].as_py() if batches else before
 
 
 class _Segment(NamedTuple):
@@ -336,7 +373,7 @@ def _segment(path: Path, head: bytes) -> _Segment:
         if digest is None:
             message = f"{path} is damaged at byte {at}"
             raise JournalDamagedError(message)
-        batches += _rows(data[at:end])
+        batches += _batches(data[at:end])
         head, at = digest, end or 0
     return _Segment(batches, head, at)
 
@@ -375,7 +412,7 @@ def _verified(message: memoryview, head: bytes) -> bytes | None:
     return digest if message[body_at - CHAIN_BYTES : body_at] == digest else None
 
 
-def _rows(data: memoryview) -> list[pa.RecordBatch]:
+def _batches(data: memoryview) -> list[pa.RecordBatch]:
     message = pa.ipc.read_message(pa.py_buffer(data))
     return [pa.ipc.read_record_batch(message, SCHEMA)] if message.type == "record batch" else []
 
@@ -388,7 +425,7 @@ def _any_message_behind(data: memoryview, at: int) -> bool:
         end = None if at % _ALIGNMENT else _message_end(data, at)
         if end is not None and end <= len(data):
             try:
-                return bool(_rows(data[at:end]))
+                return bool(_batches(data[at:end]))
             except (pa.ArrowException, OSError):
                 continue
     return False

@@ -5,7 +5,7 @@ a journal outlives a change of rules. Connections, and with them sessions, do no
 """
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyroaring import BitMap
 
 from mock_im_server import journal as log
 from mock_im_server.domain import billing, groups, plans
@@ -55,8 +56,9 @@ class Folded:
     """What a journal says; satisfies `stores.base.Snapshot`."""
 
     last_seq: int = 0
-    numbers: dict[str, int] = field(default_factory=dict)
-    sets: dict[str, Sequence[int]] = field(default_factory=dict)
+    names: pa.LargeStringArray = field(default_factory=lambda: _texts([]))
+    """Members of sets in the order of their numbers; a column, as twenty million strings would take gigabytes."""
+    sets: dict[str, BitMap] = field(default_factory=dict)
     logins: int = 0
     now_ms: int = 0
     is_clock_fixed: bool = False
@@ -81,10 +83,18 @@ class Folded:
     calls: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
     """Kind, app's time and text of each row about calls."""
 
+    @property
+    def members(self) -> list[str]:
+        members: list[str] = self.names.to_pylist()
+        return members
 
-def fold(batches: Sequence[pa.RecordBatch]) -> Folded:
-    """Read a whole journal, column by column: a million rows take about a second."""
-    state = Folded()
+
+def fold(batches: Sequence[pa.RecordBatch], onto: Folded | None = None) -> Folded:
+    """Read a journal, column by column: a million rows take about a second.
+
+    `onto` is what the rows before these came to, and is changed; None: there were none before.
+    """
+    state = Folded() if onto is None else onto
     if not batches:
         return state
     table = pa.Table.from_batches(batches, log.SCHEMA)
@@ -92,8 +102,8 @@ def fold(batches: Sequence[pa.RecordBatch]) -> Folded:
     state.now_ms = table["time_ms"][-1].as_py()
     kinds = _numbers(table, "kind")
     users = _numbers(table, "user")
-    state.counters[CONNECTIONS] = int(_numbers(table, "connection").max())
-    state.logins = int(np.count_nonzero(kinds == log.LOGGED_IN))
+    state.counters[CONNECTIONS] = max(state.counters[CONNECTIONS], int(_numbers(table, "connection").max()))
+    state.logins += int(np.count_nonzero(kinds == log.LOGGED_IN))
     _fold_accounts(state, table, kinds, users)
     _fold_days(state, _numbers(table, "counted_day"), users)
     _fold_events(state, table, kinds)
@@ -107,32 +117,42 @@ def fold(batches: Sequence[pa.RecordBatch]) -> Folded:
 
 def _fold_accounts(state: Folded, table: pa.Table, kinds: np.ndarray, users: np.ndarray) -> None:
     registered = _registrations(table, kinds)
-    numbers = users[registered]
-    names = table["user_id"].filter(_mask(registered)).to_pylist()
-    state.numbers = dict(zip(names, numbers.tolist(), strict=True))
-    admin = state.numbers.get(ADMIN)
-    state.sets[ADMINS] = [] if admin is None else [admin]
+    names = table["user_id"].filter(_mask(registered)).combine_chunks()
+    _name(state, table, kinds, users[registered], names)
+    admins = users[registered][_flags(pc.equal(names, ADMIN))]
+    state.sets.setdefault(ADMINS, BitMap()).update(admins.tolist())
     deleted = kinds == log.DELETED
-    if deleted.any():
-        numbers = _not_deleted(users, registered, deleted)
-        state.generations.update(users[deleted].tolist())
-    state.sets[ACCOUNTS] = numbers[numbers != admin].astype(np.uint32) if admin else numbers.astype(np.uint32)
+    state.generations.update(users[deleted].tolist())
+    changed = np.flatnonzero(registered | deleted)[::-1]
+    # Whatever came last of a user holds, and backwards that is the first.
+    last, at = np.unique(users[changed], return_index=True)
+    are_in = registered[changed][at]
+    accounts = state.sets.setdefault(ACCOUNTS, BitMap())
+    accounts |= _bitmap(last[are_in])
+    accounts -= _bitmap(last[~are_in]) | state.sets[ADMINS]
 
 
-def _not_deleted(users: np.ndarray, registered: np.ndarray, deleted: np.ndarray) -> np.ndarray:
-    """Users whose last registration came after their last deletion."""
-    last = np.full(int(users.max()) + 1, 0)
-    rows = np.flatnonzero(registered | deleted)
-    # Later rows overwrite earlier ones of the same user.
-    last[users[rows]] = np.where(registered[rows], 1, 0)
-    return np.flatnonzero(last)
+def _name(state: Folded, table: pa.Table, kinds: np.ndarray, users: np.ndarray, user_ids: pa.StringArray) -> None:
+    """Users and groups that were met for the first time, behind those that were known."""
+    created = table.filter(_mask(kinds == log.GROUP_CREATED))["text"].to_pylist()
+    made = [(text["group"], groups.key_of(text["group_id"])) for text in map(json.loads, created)]
+    known = len(state.names)
+    numbers = np.concatenate([users, np.array([number for number, _ in made], np.int64)])
+    # Who is registered again after a deletion keeps its number, and so does a group that is made again.
+    numbers, first = np.unique(numbers, return_index=True)
+    first = first[numbers > known]
+    met = pa.concat_arrays([user_ids.cast(pa.large_string()), _texts([key for _, key in made])])
+    new = met.take(pa.Array.from_buffers(pa.int64(), len(first), [None, pa.py_buffer(first)]))
+    state.names = pa.concat_arrays([state.names, new])
+    assert not len(numbers) or len(state.names) == max(known, numbers[-1]), "numbers are given without a gap"
 
 
 def _fold_days(state: Folded, days: np.ndarray, users: np.ndarray) -> None:
     counted = days != log.NOT_COUNTED
     days, users = days[counted], users[counted]
     for day in np.unique(days).tolist():
-        state.sets[active_users(day)] = users[days == day].astype(np.uint32)
+        active = state.sets.setdefault(active_users(day), BitMap())
+        active |= _bitmap(users[days == day])
 
 
 def _fold_events(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
@@ -168,7 +188,7 @@ def _fold_clients(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
     rows = table.filter(_mask(kinds == log.CONNECTED)).select(["connection", "text"])
     named = rows.filter(pc.ends_with(rows["text"], log.REST_CLIENT_SUFFIX))
     texts = (text.removesuffix(log.REST_CLIENT_SUFFIX) for text in named["text"].to_pylist())
-    state.clients = dict(zip(texts, named["connection"].to_pylist(), strict=True))
+    state.clients.update(zip(texts, named["connection"].to_pylist(), strict=True))
 
 
 def _fold_kicks(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
@@ -182,7 +202,7 @@ def _fold_kicks(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
 def _fold_calls(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
     rows = table.filter(_mask(np.isin(kinds, [log.TRIAL_OPENED, log.CALL_STARTED, log.CALL_CHANGED, log.CALL_ENDED])))
     columns = (rows[name].to_pylist() for name in ("kind", "time_ms", "text"))
-    state.calls = [(kind, time_ms, json.loads(text)) for kind, time_ms, text in zip(*columns, strict=True)]
+    state.calls += [(kind, time_ms, json.loads(text)) for kind, time_ms, text in zip(*columns, strict=True)]
 
 
 def _fold_statistics(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
@@ -191,7 +211,8 @@ def _fold_statistics(state: Folded, table: pa.Table, kinds: np.ndarray) -> None:
     chosen["RegistUserNumOneDay"] = _registrations(table, kinds)
     for name, rows in chosen.items():
         found, counts = np.unique(days[rows], return_counts=True)
-        state.statistics |= {(day, name): count for day, count in zip(found.tolist(), counts.tolist(), strict=True)}
+        for day, count in zip(found.tolist(), counts.tolist(), strict=True):
+            state.statistics[day, name] = state.statistics.get((day, name), 0) + count
 
 
 def _registrations(table: pa.Table, kinds: np.ndarray) -> np.ndarray:
@@ -206,8 +227,6 @@ class _Groups:
 
     def __init__(self, state: Folded) -> None:
         self._state = state
-        self._names = {number: name for name, number in state.numbers.items()}
-        self._sets: defaultdict[str, set[int]] = defaultdict(set)
         self._fold_row: dict[int, Callable[[int, dict[str, Any]], None]] = {
             log.GROUP_CREATED: self._created,
             log.GROUP_DESTROYED: self._destroyed,
@@ -225,14 +244,12 @@ class _Groups:
         for kind, time_ms, user, text in zip(*columns, strict=True):
             self._now_s = time_ms // 1_000
             self._fold_row[kind](user, json.loads(text) if text else {})
-        self._state.sets |= {name: sorted(members) for name, members in self._sets.items() if members}
 
     def _created(self, owner: int, text: dict[str, Any]) -> None:
-        state, sets = self._state, self._sets
+        state = self._state
         group_id, number, members = text["group_id"], text["group"], text["members"]
         state.groups_made += 1
-        state.numbers[groups.key_of(group_id)] = number
-        names = [self._names[member] for member in members]
+        names = [self._name(member) for member in members]
         group = Group(
             number=number,
             group_id=group_id,
@@ -245,10 +262,10 @@ class _Groups:
             last_info_s=self._now_s,
         )
         state.groups[group_id] = group
-        sets[groups.GROUPS].add(number)
-        sets[self._of_type(group)].add(number)
+        self._add(groups.GROUPS, number)
+        self._add(self._of_type(group), number)
         if owner:
-            sets[plans.owned_groups(group.owner)].add(number)
+            self._add(plans.owned_groups(group.owner), number)
         for member, name in zip(members, names, strict=True):
             self._enter(group, member, name)
         state.counters[groups.net_new_groups(text["day"])] += 1
@@ -256,22 +273,22 @@ class _Groups:
 
     def _destroyed(self, _user: int, text: dict[str, Any]) -> None:
         group = self._state.groups.pop(text["group_id"])
-        self._sets[groups.GROUPS].discard(group.number)
-        self._sets[self._of_type(group)].discard(group.number)
-        self._sets[plans.owned_groups(group.owner)].discard(group.number)
-        self._sets.pop(self._members(group), None)
+        self._discard(groups.GROUPS, group.number)
+        self._discard(self._of_type(group), group.number)
+        self._discard(plans.owned_groups(group.owner), group.number)
+        self._state.sets.pop(self._members(group), None)
         for name in group.members:
-            self._sets[self._of_member(group, name)].discard(group.number)
+            self._discard(self._of_member(group, name), group.number)
         self._state.counters[groups.net_new_groups(text["day"])] -= 1
 
     def _joined(self, user: int, text: dict[str, Any]) -> None:
-        group, name = self._state.groups[text["group_id"]], self._names[user]
+        group, name = self._state.groups[text["group_id"]], self._name(user)
         group.members.setdefault(name, Member(text["role"], text.get("joined_s", self._now_s)))
         self._enter(group, user, name)
 
     def _left(self, user: int, text: dict[str, Any]) -> None:
         group = self._state.groups[text["group_id"]]
-        self._go(group, user, self._names[user])
+        self._go(group, user, self._name(user))
 
     def _changed(self, _user: int, text: dict[str, Any]) -> None:
         group = self._state.groups.get(text.get("group_id", ""))
@@ -280,8 +297,8 @@ class _Groups:
         group.last_info_s = self._now_s
         if "owner" in text:
             new = text["owner"]
-            self._sets[plans.owned_groups(group.owner)].discard(group.number)
-            self._sets[plans.owned_groups(new)].add(group.number)
+            self._discard(plans.owned_groups(group.owner), group.number)
+            self._add(plans.owned_groups(new), group.number)
             if group.owner in group.members:
                 group.members[group.owner].role = MEMBER
             group.owner = new
@@ -291,12 +308,12 @@ class _Groups:
             group.details |= text["details"]
 
     def _deleted(self, user: int, _text: dict[str, Any]) -> None:
-        name = self._names[user]
+        name = self._name(user)
         for group in [group for group in self._state.groups.values() if name in group.members]:
             self._go(group, user, name)
             if group.owner == name:
                 group.owner = ""
-        self._sets.pop(plans.owned_groups(name), None)
+        self._state.sets.pop(plans.owned_groups(name), None)
 
     def _month_closed(self, _user: int, text: dict[str, Any]) -> None:
         # Groups that live on are the next month's first count.
@@ -304,16 +321,32 @@ class _Groups:
 
     def _reach_peak(self, month: str) -> None:
         counter = groups.peak_groups(month)
-        self._state.counters[counter] = max(self._state.counters[counter], len(self._sets[groups.GROUPS]))
+        existing = len(self._state.sets.get(groups.GROUPS, ()))
+        self._state.counters[counter] = max(self._state.counters[counter], existing)
 
     def _enter(self, group: Group, user: int, name: str) -> None:
-        self._sets[self._members(group)].add(user)
-        self._sets[self._of_member(group, name)].add(group.number)
+        self._add(self._members(group), user)
+        self._add(self._of_member(group, name), group.number)
 
     def _go(self, group: Group, user: int, name: str) -> None:
         del group.members[name]
-        self._sets[self._members(group)].discard(user)
-        self._sets[self._of_member(group, name)].discard(group.number)
+        self._discard(self._members(group), user)
+        self._discard(self._of_member(group, name), group.number)
+
+    def _name(self, number: int) -> str:
+        name: str = self._state.names[number - 1].as_py()
+        return name
+
+    def _add(self, name: str, number: int) -> None:
+        self._state.sets.setdefault(name, BitMap()).add(number)
+
+    def _discard(self, name: str, number: int) -> None:
+        members = self._state.sets.get(name)
+        if members is not None:
+            members.discard(number)
+            if not members:
+                # There may have been millions of groups.
+                del self._state.sets[name]
 
     @staticmethod
     def _of_type(group: Group) -> str:
@@ -326,6 +359,10 @@ class _Groups:
     @staticmethod
     def _of_member(group: Group, name: str) -> str:
         return plans.live_groups_of(name) if group.type == groups.LIVE else plans.joined_groups(name)
+
+
+def _bitmap(numbers: np.ndarray) -> BitMap:
+    return BitMap(numbers.astype(np.uint32))
 
 
 # Made by hand, as `pa.array` and `to_numpy` import pandas: a second in which a server that comes back is away.
@@ -344,3 +381,11 @@ def _flags(column: pa.BooleanArray) -> np.ndarray:
 
 def _mask(chosen: np.ndarray) -> pa.BooleanArray:
     return pa.Array.from_buffers(pa.bool_(), len(chosen), [None, pa.py_buffer(np.packbits(chosen, bitorder="little"))])
+
+
+def _texts(values: Sequence[str]) -> pa.LargeStringArray:
+    encoded = [value.encode() for value in values]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+    return pa.Array.from_buffers(
+        pa.large_string(), len(values), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]
+    )

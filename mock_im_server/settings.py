@@ -68,6 +68,8 @@ class Settings:
     """SDKAppIDs and the URLs of their backends."""
     fsync: bool = False
     """Whether journals are on the disk, and not only with the operating system, before anybody is answered."""
+    checkpoints: bool = True
+    """Whether a journal that is kept is folded beside from time to time."""
     store: str | None = None
     """URL of the Redis that keeps the counts; None: this process's memory."""
     workers: int = 1
@@ -109,6 +111,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         round_trips=options.round_trips,
         webhooks=tuple(options.webhook or ()),
         fsync=options.fsync,
+        checkpoints=options.checkpoints,
         store=None if options.store == MEMORY else options.store,
         workers=options.workers,
         is_worker=options.is_worker,
@@ -207,6 +210,13 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="answer only when the journal is on the disk: nothing acknowledged is lost with the power either "
         "(default: nothing is lost with the process)",
+    )
+    add(
+        "--no-checkpoints",
+        dest="checkpoints",
+        action="store_false",
+        help="do not fold journals of --data-dir beside, in another process: less work now, and after a restart the "
+        "whole journal is read (default: a checkpoint every 128 MiB)",
     )
     add(
         "--store",

@@ -4,7 +4,7 @@ A store keeps the counts of one app. It applies each action whole or not at all,
 that order without a gap, refusals included. The journal's rows carry these numbers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Protocol
 
 from mock_im_server.domain.actions import Action, Outcome
@@ -51,6 +51,10 @@ class Store(Protocol):
         """Take over what a journal says; only on a fresh store."""
 
 
+class Numbers(Sized, Iterable[int], Protocol):
+    """Dense numbers, each once."""
+
+
 class Snapshot(Protocol):
     """What a store is rebuilt from."""
 
@@ -61,11 +65,11 @@ class Snapshot(Protocol):
     def epoch(self) -> int: ...
 
     @property
-    def numbers(self) -> Mapping[str, int]:
-        """Members of sets (UserIDs; groups under their keys) with their dense numbers, from 1 and without a gap."""
+    def members(self) -> Sequence[str]:
+        """Members of sets (UserIDs; groups under their keys) in the order of their dense numbers, from 1."""
 
     @property
-    def sets(self) -> Mapping[str, Sequence[int]]:
+    def sets(self) -> Mapping[str, "Numbers"]:
         """Members of each set, as dense numbers."""
 
     @property

@@ -6,6 +6,7 @@ exact size is known; approximate counters would bill the wrong unit.
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import count
 
 from pyroaring import BitMap
 
@@ -65,8 +66,8 @@ class MemoryStore:
 
     async def restore(self, snapshot: Snapshot) -> None:
         self._seq, self._epoch = snapshot.last_seq, snapshot.epoch
-        self._numbers.update(sorted(snapshot.numbers.items(), key=lambda item: item[1]))
-        self._members += self._numbers
+        self._members += snapshot.members
+        self._numbers.update(zip(self._members, count(1), strict=False))
         self._counters.update(snapshot.counters)
         for name, numbers in snapshot.sets.items():
             if len(numbers):

@@ -7,6 +7,7 @@ that wait for the same answer share one round trip. All keys of an app bear one 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
+from itertools import count
 from typing import Any, Final
 
 import msgspec
@@ -135,7 +136,7 @@ class RedisStore:
     async def restore(self, snapshot: Snapshot) -> None:
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.mset({self._prefix + "seq": snapshot.last_seq, self._prefix + "epoch": snapshot.epoch})
-            for part in _parts([*snapshot.numbers.items()]):
+            for part in _parts([*zip(snapshot.members, count(1), strict=False)]):
                 pipe.hset(self._prefix + "numbers", mapping=dict(part))
                 pipe.hset(self._prefix + "names", mapping={str(number): name for name, number in part})
             if snapshot.counters:
@@ -146,7 +147,7 @@ class RedisStore:
                 if name.startswith(SMALL_SETS):
                     pipe.sadd(self._set(name), *map(str, numbers))
                 else:
-                    held = np.asarray(numbers, np.int64)
+                    held = np.fromiter(numbers, np.int64, len(numbers))
                     bits = np.zeros(int(held.max()) + 1, np.uint8)
                     bits[held] = 1
                     pipe.set(self._bits(name), np.packbits(bits).tobytes())

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from mock_im_server import catalogue
+from mock_im_server import catalogue, checkpoints
 from mock_im_server.apps import Apps
 from mock_im_server.domain import groups, plans
 from mock_im_server.domain.apps import AppSettings, Rules
@@ -287,10 +287,16 @@ class Counting(RuleBasedStateMachine):
             model.plan, model.plan_changed = SMALL[name], month(self.app)
 
     @precondition(lambda self: self.seq)
-    @rule()
-    def crash(self) -> None:
-        """What was acknowledged is written; the process goes without a word, and another one reads the journal."""
+    @rule(with_checkpoint=st.booleans())
+    def crash(self, *, with_checkpoint: bool) -> None:
+        """What was acknowledged is written; the process goes without a word, and another one reads the journal.
+
+        Or what is behind the last checkpoint, which has to come to the same.
+        """
         self.app.journal.write()
+        if with_checkpoint:
+            files = self.app.journal.files()
+            checkpoints.take(files[0].parent, [path.name for path in files])
         self.apps = self._apps()
         self.run(self.apps.find_all())
         self.wire = SilentWire()

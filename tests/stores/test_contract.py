@@ -1,7 +1,8 @@
 """What every store keeps: the same tests for all of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 import pytest
@@ -22,7 +23,6 @@ from mock_im_server.domain.actions import (
     Peak,
     Quota,
 )
-from mock_im_server.recovery import Folded
 from mock_im_server.stores.base import Store
 from mock_im_server.stores.memory import MemoryStore
 from mock_im_server.stores.redis import RedisStore
@@ -30,6 +30,17 @@ from proofs.redis_server import RedisServer
 
 ACCOUNTS = Quota("accounts", 3, 70398)
 ACTIVE = Quota("active/1", 2, 72000)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a journal of two users comes to."""
+
+    last_seq: int = 7
+    epoch: int = 0
+    members: Sequence[str] = ("a", "b")
+    sets: Mapping[str, Sequence[int]] = field(default_factory=lambda: {"accounts": [1, 2], "active/1": [2]})
+    counters: Mapping[str, int] = field(default_factory=dict)
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -254,7 +265,7 @@ async def test_members_of_several_sets_are_counted_once(store: Store) -> None:
 
 
 async def test_a_restored_store_goes_on_where_the_journal_ends(store: Store) -> None:
-    await store.restore(Folded(last_seq=7, numbers={"a": 1, "b": 2}, sets={"accounts": [1, 2], "active/1": [2]}))
+    await store.restore(Kept())
 
     first, again, new = await store.apply([login("a"), login("b"), login("c")])
 
