@@ -389,14 +389,14 @@ class Conductor:
             self._keep(self._directory, started, duration_s)
 
     def _leave_nothing(self) -> None:
-        """Nothing was played: a run that could not begin is wrong use, and leaves no directory."""
+        """Nothing was played, and no directory is left: wrong use, unless it was interrupted or lost a worker."""
         if self._server is not None:
             self._server.stop()  # It writes into the directory.
         if self._directory is not None:
             self._directory.close_ledgers()
             shutil.rmtree(self._directory.path, ignore_errors=True)
-        is_interrupted = self._problems[0]["code"] == "interrupted"
-        self.exit_code = INVALID if is_interrupted else WRONG_USE
+        is_accident = self._problems[0]["code"] in {"interrupted", "worker_lost"}
+        self.exit_code = INVALID if is_accident else WRONG_USE
         # The first is the cause; workers that are gone now are its consequence.
         self.verdict_text = f"locust: {self._problems[0]['text']}"
 

@@ -19,7 +19,7 @@ from typing import Any
 import prometheus_client
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from mock_im_server import catalogue, tls
 from mock_im_server.apps import Apps
@@ -289,7 +289,7 @@ def _caught_up(apps: Apps) -> Middleware:
             if not request.path.startswith(REST_PREFIX):
                 await apps.catch_up()
             return await handler(request)
-        except (StoreAwayError, RedisError) as error:
+        except (StoreAwayError, RedisError, RedisClusterException) as error:
             raise web.HTTPServiceUnavailable(text=f"{error}\n") from error
 
     return caught_up

@@ -35,6 +35,8 @@ AWAY_S: Final = (0.0, 0.2)
 RUN_S: Final = (1.5, 6.0)
 """When, from its start, a run of Locust loses a worker."""
 AGAIN_S_MAX: Final = 30.0
+INVALID: Final = 2
+"""Exit code of a run that missed something."""
 POLL_S: Final = 0.005
 
 type_say = Callable[[str], None]
@@ -149,10 +151,13 @@ def of_locust(points: int, say: type_say) -> Killed:
     invalid = wrong = 0
     for point in range(points):
         with tempfile.TemporaryDirectory(prefix="kills-") as runs:
-            code, outcome = _run_without_a_worker(Path(runs), chance.uniform(*RUN_S), chance.randrange(2))
-        invalid += outcome == "invalid" or code not in (0, 1)
-        # 3: it was gone before the run began.
-        wrong += (code, outcome) not in ((0, "passed"), (2, "invalid"), (2, None), (3, None))
+            after_s, which = chance.uniform(*RUN_S), chance.randrange(2)
+            code, outcome = _run_without_a_worker(Path(runs), after_s, which)
+        invalid += code == INVALID
+        # Without a verdict nothing was played: it was gone before the run began.
+        if (code, outcome) not in ((0, "passed"), (INVALID, "invalid"), (INVALID, None)):
+            wrong += 1
+            say(f"worker {which} killed after {after_s:.2f} s: exit code {code}, outcome {outcome}\n")
         say(f"{point + 1} of {points}, {invalid} invalid")
     return Killed(points, invalid, wrong)
 

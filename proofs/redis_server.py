@@ -5,7 +5,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,9 @@ from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as NoConnectionError
 
 STARTS_S_MAX: Final = 30
+_SLOTS: Final = 16_384
+_PORTS: Final = 65_536
+_CLUSTER_PORT: Final = 10_000
 _LOOPBACK: Final = "127.0.0.1"
 
 
@@ -82,6 +85,32 @@ def redis_server(folder: Path, *options: str) -> Iterator[RedisServer]:
         server.stop()
 
 
+@contextmanager
+def redis_cluster(folder: Path, nodes: int = 3) -> Iterator[list[RedisServer]]:
+    """Servers that share the hash slots, until the block ends."""
+    with ExitStack() as stack:
+        servers = []
+        for number in range(nodes):
+            home = folder / str(number)
+            home.mkdir(parents=True)
+            servers.append(stack.enter_context(redis_server(home, "--cluster-enabled", "yes")))
+        clients = [stack.enter_context(closing(Redis(_LOOPBACK, server.port))) for server in servers]
+        for number, client in enumerate(clients):
+            slots = range(number * _SLOTS // nodes, (number + 1) * _SLOTS // nodes)
+            client.execute_command("CLUSTER", "ADDSLOTS", *slots)
+            client.execute_command("CLUSTER", "MEET", _LOOPBACK, servers[0].port)
+        give_up_s = time.monotonic() + STARTS_S_MAX
+        while not all(_is_whole(client, nodes) for client in clients):
+            assert time.monotonic() < give_up_s, "the nodes do not find each other"
+            time.sleep(0.01)
+        yield servers
+
+
+def _is_whole(client: Redis, nodes: int) -> bool:
+    said: Any = client.execute_command("CLUSTER", "INFO")
+    return b"cluster_state:ok" in said and f"cluster_known_nodes:{nodes}".encode() in said
+
+
 def _answers(redis: Redis) -> bool:
     try:
         return bool(redis.ping())
@@ -90,6 +119,10 @@ def _answers(redis: Redis) -> bool:
 
 
 def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind((_LOOPBACK, 0))
-        return int(taken.getsockname()[1])
+    """One that leaves room for a cluster's own port, 10,000 above."""
+    while True:
+        with socket.socket() as taken:
+            taken.bind((_LOOPBACK, 0))
+            port = int(taken.getsockname()[1])
+        if port < _PORTS - _CLUSTER_PORT:
+            return port

@@ -33,6 +33,8 @@ class Replay:
 
     async def take(self, rows: Sequence[Row]) -> None:
         """Rows in the order in which they were told."""
+        # A session that has ended is nobody's but its own process's, and its row says no more than why.
+        rows = [row for row in rows if row.kind != log.KICKED or row.user_id is not None]
         texts = [json.loads(row.text) if row.text else {} for row in rows]
         numbers = {row.user for row in rows if row.user}
         for text in texts:
@@ -57,16 +59,12 @@ class Replay:
         elif row.kind == log.FAULTS_CHANGED:
             app.faults.restore([FaultRule(**rule) for rule in text["rules"]])
         elif row.kind == log.KICKED:
-            self._take_kick(row, text)
+            app.refuse_usersigs(str(row.user_id), text["real_s"])
+            self._begin(app.end_sessions(row.user, text["kick_type"], row.time_ms))
         elif row.kind == log.DELETED:
             self._take_deletion(row)
         else:
             self._take_group(row, text)
-
-    def _take_kick(self, row: Row, text: dict[str, Any]) -> None:
-        if row.user_id is not None:  # By REST; what a login kicked was somebody else's session.
-            self._app.refuse_usersigs(row.user_id, text["real_s"])
-            self._begin(self._app.end_sessions(row.user, text["kick_type"], row.time_ms))
 
     def _take_deletion(self, row: Row) -> None:
         app, user_id = self._app, self._names[row.user]

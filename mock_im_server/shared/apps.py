@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from mock_im_server import journal as log
 from mock_im_server.apps import JOURNAL, AppRefusedError, Apps, check_start
@@ -99,7 +99,7 @@ class SharedApps(Apps):
             while True:
                 try:
                     await self._beat()
-                except RedisError:
+                except (RedisError, RedisClusterException):
                     await asyncio.gather(*self._stopped_drains())
                 await asyncio.sleep(BEAT_S)
         finally:
@@ -122,7 +122,7 @@ class SharedApps(Apps):
                 return
             await redis.expire(keys.DRAINER, DRAINER_S)
         self.listener.leads = True
-        for sdkappid, prefix in self._prefixes.items():
+        for sdkappid, prefix in list(self._prefixes.items()):
             if sdkappid not in self:
                 continue
             drains, task = self._drains.get(sdkappid, ("", None))
@@ -131,6 +131,7 @@ class SharedApps(Apps):
             if drains != prefix:
                 if task is not None:
                     await ended(task)
+                    await redis.unlink(*keys.of_processes(drains))
                 drained = await redis.hgetall(keys.drained(prefix))
                 journal = await asyncio.to_thread(self._opened_journal, sdkappid, prefix, drained)
                 drain = Drain(redis, prefix, journal, self._is_alive)

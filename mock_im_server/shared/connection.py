@@ -6,14 +6,14 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from secrets import token_hex
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from mock_im_server.stores.base import StoreAwayError
+from mock_im_server.stores.redis import AWAY, drop_idle
 
 CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 5.0
@@ -25,18 +25,25 @@ _T = TypeVar("_T")
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Redis]:
-    """Connections to the Redis of that URL, until the block ends. Raises OSError when it does not answer now."""
-    redis = Redis.from_url(
-        url,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_timeout=ANSWER_TIMEOUT_S,
+    """Connections to the Redis of that URL, or to the cluster that it belongs to, until the block ends.
+
+    Raises OSError when it does not answer now.
+    """
+    options: dict[str, Any] = {
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_timeout": ANSWER_TIMEOUT_S,
         # What changes something must not be asked twice: the first time may have done it.
-        retry=Retry(NoBackoff(), 0),
-    )
+        "retry": Retry(NoBackoff(), 0),
+    }
+    redis: Redis = Redis.from_url(url, **options)
     try:
         try:
-            await redis.ping()
-        except RedisError as error:
+            if (await redis.info("cluster"))["cluster_enabled"]:
+                await redis.aclose()
+                # It takes the same commands, as long as all keys of one are at one node.
+                redis = cast("Redis", RedisCluster.from_url(url, **options))
+                await redis.ping()
+        except AWAY as error:
             message = f"no Redis answers at {url}: {error}"
             raise OSError(message) from error
         yield redis
@@ -52,8 +59,8 @@ async def repeated(redis: Redis, ask: Callable[[], Awaitable[_T]]) -> _T:
     for attempt in range(ATTEMPTS):
         try:
             return await ask()
-        except (RedisError, OSError) as error:
-            await redis.connection_pool.disconnect(inuse_connections=False)
+        except AWAY as error:
+            await drop_idle(redis)
             if attempt == ATTEMPTS - 1:
                 message = f"Redis does not answer: {error}"
                 raise StoreAwayError(message) from error

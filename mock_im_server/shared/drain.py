@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from mock_im_server import journal as log
 from mock_im_server.domain import plans
@@ -68,7 +68,7 @@ class Drain:
                 await self._step()
                 # Nobody waits for a file but who asks for the journal: many rows share a write.
                 await asyncio.sleep(INTERVAL_S)
-            except (RedisError, ConnectionError):
+            except (RedisError, RedisClusterException, ConnectionError):
                 await asyncio.sleep(RETRY_S)
 
     async def _step(self) -> None:

@@ -34,6 +34,16 @@ def whispers(prefix: str) -> str:
     return prefix + "whispers"
 
 
+def online(prefix: str) -> str:
+    """A hash: how many are online at each process."""
+    return prefix + "online"
+
+
 def drained(prefix: str) -> str:
     """A hash: how far the journal's files reach."""
     return prefix + "drained"
+
+
+def of_processes(prefix: str) -> list[str]:
+    """What a process may still write that has not heard yet that its app was reset."""
+    return [of(prefix) for of in (events, news, whispers, online, drained)]

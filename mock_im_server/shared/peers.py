@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from mock_im_server.service import App
 from mock_im_server.service.replay import Replay
@@ -18,6 +17,7 @@ from mock_im_server.shared import keys
 from mock_im_server.shared.connection import repeated
 from mock_im_server.shared.stream_journal import RETRY_S, decode_rows, encode
 from mock_im_server.stores.base import StoreAwayError
+from mock_im_server.stores.redis import AWAY
 
 LISTEN_INTERVAL_S: Final = 0.02
 ENTRIES_AT_ONCE: Final = 1_000
@@ -55,8 +55,8 @@ class AppPeers:
     async def totals(self, *, online: int, logins: int, rows: int) -> tuple[int, int, int]:  # noqa: ARG002 -- shared ones are exact
         async def asked() -> list[Any]:
             async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.hset(self._prefix + "online", self._server, str(online))
-                pipe.hvals(self._prefix + "online")
+                pipe.hset(keys.online(self._prefix), self._server, str(online))
+                pipe.hvals(keys.online(self._prefix))
                 pipe.hget(self._prefix + "counters", "logins")
                 pipe.get(self._prefix + "seq")
                 answers: list[Any] = await pipe.execute()
@@ -85,7 +85,7 @@ class AppPeers:
         message = {"server": self._server, "logins": encode(logins), "pushes": encode(pushes)}
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.xadd(keys.whispers(self._prefix), message, maxlen=WHISPERS_KEPT, approximate=True)
-            pipe.hset(self._prefix + "online", self._server, str(online))
+            pipe.hset(keys.online(self._prefix), self._server, str(online))
             await pipe.execute()
 
 
@@ -119,13 +119,16 @@ class Listener:
     async def follow(self, app: App, peers: AppPeers, replay: Replay, prefix: str) -> None:
         """Hear an app's news from its beginning, and from now on what is whispered."""
         followed = _Followed(app, peers, replay, prefix)
-        self._apps[followed.news] = self._apps[followed.whispers] = followed
         self._read_to |= {followed.news: b"0", followed.whispers: await self._end_of(followed.whispers)}
+        self._apps[followed.news] = self._apps[followed.whispers] = followed
 
     def forget(self, prefix: str) -> None:
         for stream in (keys.news(prefix), keys.whispers(prefix)):
             self._apps.pop(stream, None)
             self._read_to.pop(stream, None)
+        self._heard = {
+            (stream, server): heard for (stream, server), heard in self._heard.items() if stream in self._apps
+        }
 
     async def tell(self, news: Mapping[str, Any]) -> None:
         """Tell the others about apps, access points, routing or webhooks."""
@@ -153,13 +156,12 @@ class Listener:
                     await followed.peers.whisper(len(followed.app.sessions))
                 await self.catch_up()
                 await asyncio.sleep(LISTEN_INTERVAL_S)
-            except (RedisError, StoreAwayError, OSError):
+            except (StoreAwayError, *AWAY):
                 await asyncio.sleep(RETRY_S)
 
     async def _read(self) -> bool:
         """Whether there may be more."""
-        streams = dict(self._read_to)
-        found = await repeated(self._redis, lambda: self._redis.xread(streams, count=ENTRIES_AT_ONCE))
+        found = await repeated(self._redis, self._fetched)
         for name, entries in found:
             stream = name.decode()
             if stream == keys.NEWS:
@@ -170,6 +172,14 @@ class Listener:
                 else:
                     self._hear_whispers(followed, stream, entries)
         return bool(found)
+
+    async def _fetched(self) -> list[Any]:
+        """What is new in the streams. One question for each app, whose streams are at one node of a cluster."""
+        at_one_node = [[keys.NEWS], *([app.news, app.whispers] for app in dict.fromkeys(self._apps.values()))]
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for streams in at_one_node:
+                pipe.xread({name: self._read_to[name] for name in streams}, count=ENTRIES_AT_ONCE)
+            return [found for answer in await pipe.execute() for found in answer]
 
     async def _hear(self, entries: Sequence[tuple[bytes, type_fields]]) -> None:
         for entry, fields in entries:

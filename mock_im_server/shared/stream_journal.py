@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from mock_im_server import journal as log
 from mock_im_server.journal import Cut, Row
 from mock_im_server.shared import keys
 from mock_im_server.shared.connection import repeated
+from mock_im_server.stores.redis import AWAY, drop_idle
 
 RETRY_S: Final = 0.05
 POLL_S: Final = 0.02
@@ -103,9 +103,9 @@ class StreamJournal:
                 try:
                     await self._put(message, rows)
                     break
-                except (RedisError, OSError):
+                except AWAY:
                     # The rows' changes stand: nobody is answered until the rows do too.
-                    await self._redis.connection_pool.disconnect(inuse_connections=False)
+                    await drop_idle(self._redis)
                     await asyncio.sleep(RETRY_S)
             self.rows += len(rows)
             for done in waiting:

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import RedisClusterException, RedisError
 
 from mock_im_server.domain.actions import STALE_EPOCH, Action, Outcome, Quota
 from mock_im_server.stores.base import Snapshot, StoreAwayError
@@ -23,6 +23,8 @@ SMALL_SETS: Final = ("members/", "joined/", "live/", "owned/")
 SCRIPT: Final = files(__package__).joinpath("apply.lua").read_text(encoding="utf-8")
 REMEMBERED_MAX: Final = 200_000
 """Members whose numbers are kept at hand."""
+AWAY: Final = (RedisError, RedisClusterException, OSError)
+"""What asking a Redis, or a cluster, raises while it does not answer."""
 _AT_ONCE: Final = 1_000
 """Members that one command names."""
 
@@ -73,7 +75,8 @@ class RedisStore:
             return 0
         union = self._prefix + "union"
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.bitop("OR", union, *map(self._bits, names))
+            # Not `bitop`, which the client of a cluster refuses wherever the keys are.
+            pipe.execute_command("BITOP", "OR", union, *map(self._bits, names))
             pipe.bitcount(union)
             pipe.delete(union)
             _, count, _ = await _answered(pipe.execute())
@@ -135,7 +138,8 @@ class RedisStore:
 
     async def restore(self, snapshot: Snapshot) -> None:
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.mset({self._prefix + "seq": snapshot.last_seq, self._prefix + "epoch": snapshot.epoch})
+            pipe.set(self._prefix + "seq", snapshot.last_seq)
+            pipe.set(self._prefix + "epoch", snapshot.epoch)
             for part in _parts([*zip(snapshot.members, count(1), strict=False)]):
                 pipe.hset(self._prefix + "numbers", mapping=dict(part))
                 pipe.hset(self._prefix + "names", mapping={str(number): name for name, number in part})
@@ -163,9 +167,9 @@ class RedisStore:
             try:
                 arguments = [self._encode(_packed(actions)), self._server, self._batch]
                 outcomes = self._outcomes(await self._script(keys=[self._prefix], args=arguments))
-            except (RedisError, OSError) as error:
+            except AWAY as error:
                 self.on_lost(self._batch)
-                await self._redis.connection_pool.disconnect(inuse_connections=False)
+                await drop_idle(self._redis)
                 for _, done in waiting:
                     if not done.done():
                         done.set_exception(StoreAwayError(f"Redis does not answer: {error}"))
@@ -209,10 +213,19 @@ def _nobody(_batch: int) -> None:
     return
 
 
+async def drop_idle(redis: Redis) -> None:
+    """Close connections that nobody uses: after a restart of Redis, each would fail once."""
+    if isinstance(redis, RedisCluster):
+        for node in redis.get_nodes():
+            await node.disconnect_free_connections()
+    else:
+        await redis.connection_pool.disconnect(inuse_connections=False)
+
+
 async def _answered(asking: Awaitable[Any]) -> Any:  # noqa: ANN401 -- as Redis answers
     try:
         return await asking
-    except (RedisError, OSError) as error:
+    except AWAY as error:
         message = f"Redis does not answer: {error}"
         raise StoreAwayError(message) from error
 

@@ -40,6 +40,9 @@ async def servers(tmp_path: Path, redis: RedisServer) -> AsyncIterator[tuple[Ser
             settings = replace(some_settings(data_dir=tmp_path / name), store=url)
             both.append(Server(await stack.enter_async_context(running(settings, real_ms=lambda: REAL_MS)), http))
         yield both[0], both[1]
+        for server in both:
+            await server.running.apps.catch_up()
+            assert not any(part.done() for part in server.running.parts), "every part of a server goes on"
 
 
 async def test_a_user_of_both_servers_is_counted_once(servers: tuple[Server, Server]) -> None:
@@ -146,6 +149,8 @@ async def test_a_login_at_one_server_ends_the_session_that_it_replaces_at_the_ot
         await first.login("alice", status_instid=1)
         await second.login("alice", status_instid=2)
         push = await _pushed(first)
+        await one.app.journal.written()
+        assert (await second.login("bob", status_instid=3))["ErrorCode"] == 0
 
     assert push["head"]["servcmd"] == "im_open_status.stat_forceoffline"
 
