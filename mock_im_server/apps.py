@@ -73,7 +73,7 @@ class Apps(Mapping[int, App]):
         self._resets = 0
         self._freeing: set[asyncio.Task[None]] = set()
         self._copying = asyncio.Lock()
-        """One snapshot after the other: they share their drafts."""
+        """One snapshot or reset after the other: they share drafts, and the journal must stay where it is."""
         self.on_made: list[Callable[[App], None]] = []
         """Told of every app that is made, also in place of one that is reset."""
         self.on_news: list[type_hear] = []
@@ -116,7 +116,8 @@ class Apps(Mapping[int, App]):
         for gone in self._data_dir.glob(f"*/{_GONE}*"):
             shutil.rmtree(gone)
         for path in sorted(self._data_dir.glob(f"*/{_SETTINGS}")):
-            await self._recover(_settings(path.parent))
+            settings = _settings(path.parent)
+            self._apps[settings.sdkappid] = await self._recovered(path.parent / JOURNAL, settings)
 
     async def make(self, settings: AppSettings, *, fixed_ms: int | None = None) -> App:
         """A new app; its clock stands at `fixed_ms` or follows real time. Raises AppRefusedError."""
@@ -138,8 +139,9 @@ class Apps(Mapping[int, App]):
     async def reset(self, sdkappid: int, *, fixed_ms: int | None = None) -> App:
         """Begin an app anew: no accounts, no sessions, an empty journal. Connections stay; old tickets do not hold."""
         check_start(fixed_ms)
-        old = self._taken_out(sdkappid)
-        return await self.make(old.settings, fixed_ms=fixed_ms)
+        async with self._copying:
+            old = self._taken_out(sdkappid)
+            return await self.make(old.settings, fixed_ms=fixed_ms)
 
     async def save(self, sdkappid: int, name: str) -> None:
         """Keep an app's state under a name, in place of an older one of that name. Raises AppRefusedError.
@@ -149,11 +151,10 @@ class Apps(Mapping[int, App]):
         if not _SNAPSHOT_NAME.fullmatch(name):
             message = f"a snapshot's name is 1 to 64 letters, digits, '_' or '-', not {name!r}"
             raise AppRefusedError(message)
-        cut = await self._apps[sdkappid].journal.cut()
-        sizes = dict(cut.files)
         folder = self._folder(sdkappid)
         draft, kept = folder / f"{_SNAPSHOTS}.draft", folder / _SNAPSHOTS / name
         async with self._copying:
+            sizes = dict((await self._apps[sdkappid].journal.cut()).files)
             await asyncio.to_thread(_copy_settings_and_segments, folder, sizes, draft)
             shutil.rmtree(kept, ignore_errors=True)
             kept.parent.mkdir(exist_ok=True)
@@ -166,27 +167,32 @@ class Apps(Mapping[int, App]):
     async def restore(self, sdkappid: int, name: str) -> App:
         """Take an app back to a snapshot: its sessions end, and its clock stands where it stood.
 
-        Raises SnapshotUnknownError.
+        Raises SnapshotUnknownError; JournalDamagedError, and then the app goes on as it was.
         """
-        kept = self._snapshot(sdkappid, name)
         async with self._copying:
+            kept = self._snapshot(sdkappid, name)
             draft = await self._copied(kept, sdkappid)
+            app = await self._recovered(draft, _settings(kept))
             self._taken_out(sdkappid)
-            return await self._entered(draft, _settings(kept))
+            return self._entered(draft, app)
 
     async def fork(self, sdkappid: int, name: str, *, into: int, key: str) -> App:
-        """Make another app that begins where a snapshot ends. Raises SnapshotUnknownError, AppRefusedError."""
-        kept = self._snapshot(sdkappid, name)
-        settings = replace(_settings(kept), sdkappid=into, key=key)
-        self._check(settings)
+        """Make another app that begins where a snapshot ends.
+
+        Raises SnapshotUnknownError, AppRefusedError, JournalDamagedError.
+        """
         async with self._copying:
+            kept = self._snapshot(sdkappid, name)
+            settings = replace(_settings(kept), sdkappid=into, key=key)
+            self._check(settings)
             if into in self._apps:
                 message = f"SDKAppID {into} is taken"
                 raise AppRefusedError(message)
             self._folder(into).mkdir(parents=True, exist_ok=True)
             draft = await self._copied(kept, into)
+            app = await self._recovered(draft, settings)
             shutil.rmtree(self._folder(into) / JOURNAL, ignore_errors=True)
-            return await self._entered(draft, settings)
+            return self._entered(draft, app)
 
     async def change_plan(self, sdkappid: int, plan: str) -> None:
         """Raises AppRefusedError for a plan that there is not, PlanRefusedError for one that may not be taken now."""
@@ -243,17 +249,15 @@ class Apps(Mapping[int, App]):
         await asyncio.to_thread(shutil.copytree, kept / JOURNAL, draft)
         return draft
 
-    async def _entered(self, draft: Path, settings: AppSettings) -> App:
+    def _entered(self, draft: Path, app: App) -> App:
         """An app that goes on where a copied journal ends."""
         _take_the_place(draft, of=JOURNAL)
-        await self._recover(settings)
-        app = self._apps[settings.sdkappid]
         self._enter(app)
         return app
 
-    async def _recover(self, settings: AppSettings) -> None:
+    async def _recovered(self, folder: Path, settings: AppSettings) -> App:
+        """An app as the journal in this folder leaves it."""
         self._check(settings)
-        folder = self._folder(settings.sdkappid) / JOURNAL
         known = checkpoints.latest(folder)
         mark = known.mark if known else log.BEGINNING
         contents = log.read(folder, mark)
@@ -266,7 +270,7 @@ class Apps(Mapping[int, App]):
         app.journal.ended_bytes = sum(path.stat().st_size for path in log.segments(folder, mark))
         state = recovery.fold(contents.batches, known.state if known else None)
         await app.restore(state, self._catalogue.plans[state.plan])
-        self._apps[settings.sdkappid] = app
+        return app
 
     def _make_room(self, settings: AppSettings) -> None:
         folder = self._folder(settings.sdkappid)

@@ -13,6 +13,7 @@ from mock_im_server.apps import AppRefusedError, Apps, SnapshotUnknownError
 from mock_im_server.domain.apps import CHARGE_DAY, INTL, AppSettings
 from mock_im_server.domain.calendar import UTC_PLUS_8_MS, BillingCalendar, day_of
 from mock_im_server.domain.clock import ClockRefusedError
+from mock_im_server.journal import JournalDamagedError
 from mock_im_server.service import App, PlanRefusedError
 from mock_im_server.transport.commits import Commits
 from mock_im_server.transport.control_door import APP_PATH, PREFIX, ControlDoor, body_of, json
@@ -169,6 +170,8 @@ class Control:
             restored = await self._apps.restore(app.settings.sdkappid, request.match_info["name"])
         except SnapshotUnknownError as error:
             raise web.HTTPNotFound(text=f"{error}\n") from error
+        except JournalDamagedError as error:
+            raise web.HTTPConflict(text=f"{error}\n") from error
         return json(await restored.status())
 
     async def _fork(self, request: web.Request, app: App) -> web.Response:
@@ -178,7 +181,7 @@ class Control:
             made = await self._apps.fork(app.settings.sdkappid, request.match_info["name"], into=into, key=key)
         except SnapshotUnknownError as error:
             raise web.HTTPNotFound(text=f"{error}\n") from error
-        except AppRefusedError as error:
+        except (AppRefusedError, JournalDamagedError) as error:
             raise web.HTTPConflict(text=f"{error}\n") from error
         return json({**await made.status(), "key": key}, status=201)
 

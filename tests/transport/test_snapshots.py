@@ -1,5 +1,6 @@
 """An app's state, kept by name, taken back and forked."""
 
+import asyncio
 from pathlib import Path
 
 from tests.serving import SDKAPPID, Server, a_server, a_usersig, at_ms, identity, is_one_line, some_settings
@@ -111,3 +112,28 @@ async def test_what_cannot_be_done_is_told_in_one_line_and_changes_nothing() -> 
             assert status == code, said
             assert is_one_line(said)
         assert (await server.status())["accounts"] == 1
+
+
+async def test_a_snapshot_that_is_damaged_leaves_the_app_as_it_is(tmp_path: Path) -> None:
+    async with a_server(some_settings(data_dir=tmp_path)) as server:
+        await server.import_account("alice")
+        await done(server, "PUT", "/s")
+        (segment,) = (tmp_path / str(SDKAPPID) / "snapshots/s/journal").iterdir()
+        segment.write_bytes(bytes(segment.stat().st_size))
+        await server.import_account("bob")
+        for wish in ("/s/restore", "/s/fork"):
+            status, said = await server.control("POST", SNAPSHOTS + wish)
+            assert status == 409
+            assert "is damaged at byte 0" in said
+            assert is_one_line(said)
+        assert (await server.status())["accounts"] == 2
+
+
+async def test_snapshots_and_resets_wait_for_each_other() -> None:
+    async with a_server() as server:
+        await done(server, "PUT", "/s")
+        calls = [("PUT", f"{SNAPSHOTS}/s"), ("POST", f"{SNAPSHOTS}/s/restore"), ("POST", f"/apps/{SDKAPPID}/reset")]
+        answers = await asyncio.gather(*[server.control(method, path) for method, path in calls * 5])
+        # One that asks while another takes the app's place finds none.
+        assert {status for status, _ in answers} <= {200, 201, 404}
+        assert await server.import_account("alice") == 0
