@@ -19,7 +19,7 @@ from analysis.audit import audit
 from analysis.verdict import Verdict, as_json
 from im_load.server_process import ServerProcess
 from mock_im_server.defects import DEFECTS
-from proofs import kills
+from proofs import kills, soak
 from proofs.forging import Forgery
 from proofs.mutations import MUTATIONS, type_mutation
 from proofs.outage import of_run as outage_of
@@ -213,6 +213,20 @@ def _said_of_kills(
     return not found.missing
 
 
+def soaked() -> bool:
+    """Minutes of everything, by the same users, at one process and at two on Redis: memory stays flat."""
+    return all([_said_of_soak("embedded", soak.of_server), _said_of_soak("two processes on Redis", soak.of_workers)])
+
+
+def _said_of_soak(what: str, play: Callable[[kills.type_say], soak.Soaked]) -> bool:
+    found = play(lambda text: print(f"     {what}: {text}", end="\r", flush=True))
+    for kept in found.processes:
+        sizes = f"{kept.half_bytes / 2**20:.1f} MiB at the half, {kept.end_bytes / 2**20:.1f} at the end"
+        text = f"{what}, {kept.who}: {sizes} ({kept.growth:+.2%}), {kept.more_descriptors:+} descriptors"
+        print(f"{'ok  ' if kept.is_flat else 'FAIL'} {text}, {found.asked.total():,} deeds", flush=True)
+    return all(kept.is_flat for kept in found.processes)
+
+
 def _command(scenario: type_scenario, runs: str, *options: str) -> list[str]:
     name, *given = scenario
     command = [sys.executable, "-m", "locust", "-f", f"locustfiles/{name}.py", "--headless", "--runs", runs]
@@ -250,6 +264,7 @@ PROOFS: Final[dict[str, Callable[[], bool]]] = {
     "defects": defects,
     "mutations": mutations,
     "kills": killed,
+    "soak": soaked,
 }
 
 

@@ -3,7 +3,6 @@
 The vendor names the code and the minute (1047/34348), not how many are too many: 10 within a minute are assumed.
 """
 
-from collections import deque
 from typing import Final
 
 FAILURES_MAX: Final = 10
@@ -16,7 +15,8 @@ class FailedChecks:
     """Failed checks by UserID, in real time."""
 
     def __init__(self) -> None:
-        self._failed_s: dict[str, deque[int]] = {}
+        # Tuples: ten thousand guessers would take nine megabytes of deques.
+        self._failed_s: dict[str, tuple[int, ...]] = {}
         """The latest failures; who failed last stands last."""
 
     def is_barred(self, user_id: str, now_s: int) -> bool:
@@ -33,10 +33,7 @@ class FailedChecks:
 
     def note(self, user_id: str, now_s: int) -> None:
         """Keep a failure. One while the UserID is barred does not bar it for longer: do not note it."""
-        failed_s = self._failed_s.pop(user_id, None)
-        if failed_s is None:
-            failed_s = deque(maxlen=FAILURES_MAX)
-            if len(self._failed_s) >= USERS_MAX:
-                del self._failed_s[next(iter(self._failed_s))]
-        failed_s.append(now_s)
-        self._failed_s[user_id] = failed_s
+        failed_s = self._failed_s.pop(user_id, ())
+        if len(self._failed_s) >= USERS_MAX:
+            del self._failed_s[next(iter(self._failed_s))]
+        self._failed_s[user_id] = (*failed_s[1 - FAILURES_MAX :], now_s)

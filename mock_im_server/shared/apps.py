@@ -60,7 +60,13 @@ class SharedApps(Apps):
 
     async def reset(self, sdkappid: int, *, fixed_ms: int | None = None) -> App:
         check_start(fixed_ms)
-        return await self._begun(self._taken_out(sdkappid).settings, fixed_ms)
+        old = self._leave(sdkappid)
+        app = await self._begun(old.settings, fixed_ms)
+        # After the others have been told: they may be reading what is deleted now.
+        releasing = asyncio.create_task(old.release(), name=f"reset {sdkappid}")
+        self._freeing.add(releasing)
+        releasing.add_done_callback(self._freeing.discard)
+        return app
 
     async def _begun(self, settings: AppSettings, fixed_ms: int | None) -> App:
         """A new app under keys of its own, made known to all."""
@@ -106,7 +112,7 @@ class SharedApps(Apps):
             # Rows of the last moments; where Redis is away they are lost with the process, and nobody was answered.
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_ROWS_S):
-                    await asyncio.gather(*[app.journal.written() for app in self._apps.values()])
+                    await asyncio.gather(*[app.journal.written() for app in list(self._apps.values())])
             await asyncio.gather(*self._stopped_drains(), return_exceptions=True)
             await self._redis.delete(keys.ALIVE + self._server)
             if await self._redis.get(keys.DRAINER) == self._server.encode():
@@ -122,6 +128,7 @@ class SharedApps(Apps):
                 return
             await redis.expire(keys.DRAINER, DRAINER_S)
         self.listener.leads = True
+        await self._forget_the_dead()
         for sdkappid, prefix in list(self._prefixes.items()):
             if sdkappid not in self:
                 continue
@@ -136,6 +143,18 @@ class SharedApps(Apps):
                 journal = await asyncio.to_thread(self._opened_journal, sdkappid, prefix, drained)
                 drain = Drain(redis, prefix, journal, self._is_alive)
                 self._drains[sdkappid] = prefix, asyncio.create_task(_drained(drain, journal))
+
+    async def _forget_the_dead(self) -> None:
+        """Nobody is online at a process that is gone."""
+        prefixes = list(self._prefixes.values())
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for prefix in prefixes:
+                pipe.hkeys(keys.online(prefix))
+            counted = dict(zip(prefixes, await pipe.execute(), strict=True))
+        servers = {server.decode() for found in counted.values() for server in found}
+        for server in [server for server in servers if not await self._is_alive(server)]:
+            for prefix in prefixes:
+                await self._redis.hdel(keys.online(prefix), server)
 
     def _stopped_drains(self) -> list[Any]:
         drains, self._drains = self._drains, {}
@@ -191,13 +210,6 @@ class SharedApps(Apps):
         if "app" not in news:
             return
         await self._find(news["app"])
-
-    def _taken_out(self, sdkappid: int) -> App:
-        old = self._leave(sdkappid)
-        releasing = asyncio.create_task(old.release(), name=f"reset {sdkappid}")
-        self._freeing.add(releasing)
-        releasing.add_done_callback(self._freeing.discard)
-        return old
 
     def _leave(self, sdkappid: int) -> App:
         old = self._apps.pop(sdkappid)

@@ -21,7 +21,7 @@ from mock_im_server.stores.redis import AWAY
 
 LISTEN_INTERVAL_S: Final = 0.02
 ENTRIES_AT_ONCE: Final = 1_000
-WHISPERS_KEPT: Final = 10_000
+WHISPERS_KEPT_MS: Final = 5_000
 
 _decode: Final = msgspec.msgpack.Decoder().decode
 
@@ -36,6 +36,7 @@ class AppPeers:
         self._prefix = prefix
         self._server = server
         self._listener = listener
+        self._forgotten = 0
         self._logins: list[int] = []
         self._pushes: list[tuple[Sequence[int], tuple[int, int], bytes]] = []
 
@@ -84,9 +85,11 @@ class AppPeers:
             return
         message = {"server": self._server, "logins": encode(logins), "pushes": encode(pushes)}
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.xadd(keys.whispers(self._prefix), message, maxlen=WHISPERS_KEPT, approximate=True)
+            pipe.xadd(keys.whispers(self._prefix), message, minid=self._forgotten, approximate=True)
             pipe.hset(keys.online(self._prefix), self._server, str(online))
-            await pipe.execute()
+            entry, _ = await pipe.execute()
+        # By Redis's clock: whoever has not listened for so long has nobody's attention any more.
+        self._forgotten = max(0, int(entry.partition(b"-")[0]) - WHISPERS_KEPT_MS)
 
 
 class _Followed:

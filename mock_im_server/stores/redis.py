@@ -116,10 +116,11 @@ class RedisStore:
             names: list[bytes] = []
             for part in _parts(missing):
                 names += await self._do("HMGET", self._prefix + "names", *part)
-            fresh = {number: name.decode() for number, name in zip(missing, names, strict=True)}
+            # None: the app was reset meanwhile, and what is asked here will not be needed.
+            fresh = {number: name.decode() for number, name in zip(missing, names, strict=True) if name is not None}
             self._remember({name: number for number, name in fresh.items()})
             found |= fresh
-        return [found[number] for number in numbers]
+        return [found.get(number, "") for number in numbers]
 
     def _remember(self, numbers: Mapping[str, int]) -> None:
         """A member's number never changes, so that what was asked for once need not be asked for again."""

@@ -5,11 +5,13 @@ a flood would use up the descriptors that journals need too.
 """
 
 import asyncio
+import logging
 import resource
 from collections.abc import Callable
 from typing import Final, cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 HEAD_TIMEOUT_S: Final = 10.0
@@ -35,6 +37,7 @@ class Connections:
         self.timed_out = 0
         """Closed as they asked for nothing in time."""
         self._open: dict[asyncio.BaseProtocol, _Watched] = {}
+        logging.getLogger("aiohttp.server").addFilter(_is_no_peers_fault)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -117,3 +120,8 @@ async def body_in_time(request: web.Request) -> bytes:
     """The body, if it comes in time. Raises TimeoutError."""
     async with asyncio.timeout(BODY_TIMEOUT_S):
         return await request.read()
+
+
+def _is_no_peers_fault(record: logging.LogRecord) -> bool:
+    """Who speaks no HTTP is told so, and who goes away is gone: a traceback would be of nobody's mistake here."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | ConnectionResetError))

@@ -115,7 +115,7 @@ class Control:
         ]
 
     async def _list(self, _request: web.Request) -> web.Response:
-        return json({"apps": [await app.status() for app in self._apps.values()]})
+        return json({"apps": [await app.status() for app in list(self._apps.values())]})
 
     async def _make(self, request: web.Request) -> web.Response:
         new = await body_of(request, NewApp)

@@ -63,7 +63,8 @@ async def body_of(request: web.Request, kind: type[_T]) -> _T:
     except TimeoutError as error:
         raise web.HTTPRequestTimeout(text="the body did not come in time\n") from error
     except frames.MALFORMED as error:
-        raise web.HTTPBadRequest(text=f"{error}\n") from error
+        # One line, also where the name of a field holds several.
+        raise web.HTTPBadRequest(text=" ".join(str(error).split()) + "\n") from error
 
 
 def json(body: Mapping[str, Any], *, status: int = 200) -> web.Response:

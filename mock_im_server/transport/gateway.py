@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import WSMsgType, web
@@ -94,7 +95,8 @@ class Gateway:
         if not _INSTANCE_ID.fullmatch(instance_id):
             raise web.HTTPBadRequest(text="instanceid must be at most 64 letters, digits, '_' or '-'\n")
         socket = web.WebSocketResponse(compress=False, max_msg_size=FRAME_BYTES_MAX)
-        await socket.prepare(request)
+        with suppress(ConnectionResetError):  # Gone before it was let in: then there is no transport either.
+            await socket.prepare(request)
         transport = request.transport
         if transport is None:
             return socket

@@ -41,7 +41,7 @@ class AppMetrics:
             )
         }
         hooks = Gauge("im_webhooks", "Webhook calls by what became of them", ["sdkappid", "outcome"], registry=registry)
-        for app in self._apps.values():
+        for app in list(self._apps.values()):
             status = await app.status()
             for key, gauge in gauges.items():
                 gauge.labels(status["sdkappid"]).set(status[key])

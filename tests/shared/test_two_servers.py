@@ -1,5 +1,6 @@
 """Two server processes' worth of server on one Redis: what one was told, the other knows."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -215,3 +216,15 @@ async def test_while_redis_is_away_requests_get_60008_and_then_go_on(tmp_path: P
 
     assert (refused["ErrorCode"], by_rest["ErrorCode"], again["ErrorCode"]) == (60008, 60008, 0)
     assert (status["dau"], status["accounts"]) == (2, 2)
+
+
+async def test_nobody_is_online_at_a_process_that_is_gone(servers: tuple[Server, Server], redis: RedisServer) -> None:
+    async with servers[0].connected() as wire, Redis.from_url(redis.url) as client:
+        await wire.login("alice")
+        assert (await servers[0].app.status())["online"] == 1
+        (online,) = [key async for key in client.scan_iter("*:online")]
+        await client.hset(online, "a-process-that-was-killed", "5")
+        assert (await servers[1].app.status())["online"] >= 5
+        async with asyncio.timeout(10):
+            while (await servers[1].app.status())["online"] != 1:
+                pass

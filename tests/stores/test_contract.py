@@ -264,6 +264,14 @@ async def test_members_of_several_sets_are_counted_once(store: Store) -> None:
     assert await store.names([3, 1]) == ["c", "a"]
 
 
+async def test_a_released_store_knows_nobody(store: Store) -> None:
+    await store.apply([login("a")])
+    assert await store.names([1]) == ["a"]
+    await store.release()
+    assert await store.names([1]) == [""]
+    assert await store.sizes(["accounts"]) == [0]
+
+
 async def test_a_restored_store_goes_on_where_the_journal_ends(store: Store) -> None:
     await store.restore(Kept())
 
