@@ -295,7 +295,7 @@ def _of_process(pid: int) -> type_measure:
 
 
 def _of_redis(client: Redis) -> tuple[int, int]:
-    """Without news, kept for processes that start later, which grow with what changes; and without the last whispers."""
+    """Without news, which are kept for processes that start later, and without the last whispers."""
     streams = [*client.scan_iter("*news"), *client.scan_iter("*whispers")]
     told = sum(client.memory_usage(key, samples=0) or 0 for key in streams)
     return client.info("memory")["used_memory"] - told, 0
