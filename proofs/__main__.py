@@ -271,7 +271,8 @@ PROOFS: Final[dict[str, Callable[[], bool]]] = {
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m proofs",
-        description="Prove caps, kills and an outage at full size, and that the audit finds planted defects; an hour.",
+        description="Prove caps, kills and an outage at full size, that memory stays flat, and that the audit finds "
+        "planted defects; two hours.",
         epilog="proofs: " + "; ".join(f"{name}: {proof.__doc__}" for name, proof in PROOFS.items()),
     )
     parser.add_argument("proofs", nargs="*", metavar="proof", help="only these (all)")
