@@ -10,7 +10,7 @@ help:
 	@echo "make demo     play a month with a spike of a million users, and prove the bill"
 	@echo "make test     lint, types, import contracts, then all tests"
 	@echo "make check    the first three only"
-	@echo "make prove    race a million requests at a cap, kill processes, and find every planted defect and every spoilt run; about an hour"
+	@echo "make prove    race a million requests at a cap, kill processes, and find every planted defect and every spoilt run; about two hours"
 	@echo "make bench    measure the figures of the README; writes benchmarks/results/"
 	@echo "make format   let ruff lay out the code"
 	@echo "make clean    remove the virtual environment and caches, not the runs"

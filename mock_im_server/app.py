@@ -265,8 +265,12 @@ async def _ensure(apps: Apps, wanted: AppSettings, start_ms: int | None) -> None
 @contextmanager
 def _sole_use(data_dir: Path) -> Iterator[None]:
     """Two servers on one journal would damage it. The lock ends with the process, however that ends."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    lock = os.open(data_dir / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = os.open(data_dir / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        message = f"no data can be kept in {data_dir}: {error.strerror}; name another --data-dir"
+        raise OSError(message) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

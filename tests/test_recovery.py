@@ -99,6 +99,14 @@ async def test_an_app_whose_journal_is_gone_is_not_taken_for_a_new_one(tmp_path:
             pass
 
 
+async def test_a_directory_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", Path("/proc/nothing")):
+        with pytest.raises(OSError, match=rf"no data can be kept in {folder}: [^\n]+; name another --data-dir"):
+            async with a_server(some_settings(data_dir=folder)):
+                pass
+
+
 async def test_the_directory_of_a_running_server_is_taken(tmp_path: Path) -> None:
     settings = some_settings(data_dir=tmp_path)
     async with a_server(settings):
