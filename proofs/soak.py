@@ -333,10 +333,10 @@ async def _played(
             task.cancel()
         await asyncio.wait(tasks)
     await asyncio.sleep(QUIET_S)
-    return Soaked([_kept(who, taken, watched[who]()[1]) for who, taken in samples.items()], asked)
+    return Soaked([kept_by(who, taken, watched[who]()[1]) for who, taken in samples.items()], asked)
 
 
-def _kept(who: str, samples: Sequence[tuple[int, int]], descriptors_left: int) -> Kept:
+def kept_by(who: str, samples: Sequence[tuple[int, int]], descriptors_left: int) -> Kept:
     """By medians of the third and of the last quarter: what was only passing through does not count."""
     quarter = len(samples) // 4
     third, last = samples[2 * quarter : 3 * quarter], samples[3 * quarter :]
