@@ -8,7 +8,6 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
 from aiohttp import WSMsgType, web
@@ -95,8 +94,10 @@ class Gateway:
         if not _INSTANCE_ID.fullmatch(instance_id):
             raise web.HTTPBadRequest(text="instanceid must be at most 64 letters, digits, '_' or '-'\n")
         socket = web.WebSocketResponse(compress=False, max_msg_size=FRAME_BYTES_MAX)
-        with suppress(ConnectionResetError):  # Gone before it was let in: then there is no transport either.
+        try:
             await socket.prepare(request)
+        except ConnectionResetError:
+            return socket  # Gone before it was let in.
         transport = request.transport
         if transport is None:
             return socket
