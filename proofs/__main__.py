@@ -223,8 +223,10 @@ def _said_of_soak(what: str, play: Callable[[kills.type_say], soak.Soaked]) -> b
     for kept in found.processes:
         sizes = f"{kept.half_bytes / 2**20:.1f} MiB at the half, {kept.end_bytes / 2**20:.1f} at the end"
         text = f"{what}, {kept.who}: {sizes} ({kept.growth:+.2%}), {kept.more_descriptors:+} descriptors"
-        print(f"{'ok  ' if kept.is_flat else 'FAIL'} {text}, {found.asked.total():,} deeds", flush=True)
-    return all(kept.is_flat for kept in found.processes)
+        print(f"{'ok  ' if kept.is_flat else 'FAIL'} {text}", flush=True)
+    text = f"{what}: {found.done.total():,} deeds, and {found.broken.total():,} that lost their connection"
+    print(f"{'ok  ' if found.is_whole else 'FAIL'} {text}", flush=True)
+    return found.is_whole and all(kept.is_flat for kept in found.processes)
 
 
 def _command(scenario: type_scenario, runs: str, *options: str) -> list[str]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -78,7 +79,14 @@ class Soaked:
     """How a play went."""
 
     processes: list[Kept]
-    asked: Counter[str]
+    done: Counter[str]
+    broken: Counter[str]
+    """Deeds that ended with their connection, by what they were."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it was done, and not only tried: who is refused everywhere leaves memory flat too."""
+        return all(self.done[deed] > self.broken[deed] for deed in self.done | self.broken)
 
 
 @dataclass(slots=True)
@@ -88,7 +96,8 @@ class _Player:
     http: ClientSession
     ready: dict[str, Any]
     chance: Random
-    asked: Counter[str]
+    done: Counter[str]
+    broken: Counter[str]
     can_save: bool
     macs: dict[int, usersig.Mac] = field(
         default_factory=lambda: {
@@ -104,9 +113,12 @@ class _Player:
         ]  # fmt: skip
         while True:
             deed = self.chance.choice(deeds)
-            with suppress(*_BROKEN):
+            try:
                 await deed()
-            self.asked[deed.__name__] += 1
+            except _BROKEN:
+                self.broken[deed.__name__] += 1
+            else:
+                self.done[deed.__name__] += 1
 
     def _one_in(self, times: int) -> bool:
         return not self.chance.randrange(times)
@@ -268,6 +280,7 @@ class _Player:
         # A token too many is nobody's secret here.
         headers = {"Authorization": f"Bearer {self.ready['control_token']}"}
         async with self.http.request(method, url, json=body, headers=headers) as response:
+            assert response.status < HTTPStatus.INTERNAL_SERVER_ERROR, await response.text()
             await response.read()
 
 
@@ -304,13 +317,14 @@ def _of_redis(client: Redis) -> tuple[int, int]:
 async def _played(
     ready: dict[str, Any], watched: dict[str, type_measure], play_s: float, say: type_say, *, can_save: bool
 ) -> Soaked:
-    asked: Counter[str] = Counter()
+    done: Counter[str] = Counter()
+    broken: Counter[str] = Counter()
     chance = Random(SEED)  # noqa: S311 -- chance that can be repeated, not secrets
     samples: dict[str, list[tuple[int, int]]] = {who: [] for who in watched}
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(ClientSession(connector=TCPConnector(limit=0)))
         players = [
-            _Player(http, ready, Random(chance.random()), asked, can_save=can_save)  # noqa: S311 -- as above
+            _Player(http, ready, Random(chance.random()), done, broken, can_save=can_save)  # noqa: S311 -- as above
             for _ in range(PLAYERS)
         ]
         made = {"sdkappid": TRIAL, "plan": "trial", "key": TRIAL_KEY, "start": "2026-10-01"}
@@ -333,7 +347,7 @@ async def _played(
             task.cancel()
         await asyncio.wait(tasks)
     await asyncio.sleep(QUIET_S)
-    return Soaked([kept_by(who, taken, watched[who]()[1]) for who, taken in samples.items()], asked)
+    return Soaked([kept_by(who, taken, watched[who]()[1]) for who, taken in samples.items()], done, broken)
 
 
 def kept_by(who: str, samples: Sequence[tuple[int, int]], descriptors_left: int) -> Kept:
