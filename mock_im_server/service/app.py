@@ -35,7 +35,7 @@ from mock_im_server.service.peers import Alone, Peers
 from mock_im_server.service.profiles import Profiles
 from mock_im_server.service.statistics import Statistics
 from mock_im_server.sessions import Connection, Session, Sessions
-from mock_im_server.stores.base import Store
+from mock_im_server.stores.base import Store, StoreAwayError
 from mock_im_server.wire import codes, frames, usersig
 from mock_im_server.wire.user_ids import USER_ID_BYTES_MAX, is_user_id
 
@@ -156,9 +156,18 @@ class App:
 
     async def release(self) -> None:
         """Free what a retired app holds, without stopping the others."""
-        parts = (self.store, self._left, self.groups, self.profiles, self.statistics, self.calls)
+        parts = (
+            self.store,
+            self._left,
+            self.groups,
+            self.messages,
+            self.profiles,
+            self.statistics,
+            self.calls,
+        )
         for part in parts:
             await part.release()
+        self._failed_checks = None
         await emptied(self._clients, self._generations, self._kicked_s)
 
     async def restore(self, state: Folded, plan: plans.Plan) -> None:
@@ -233,7 +242,7 @@ class App:
             if listener.is_full:
                 listener.drop()
             else:
-                listener.hear(StateChange(notices.LOGIN, head.identifier, session, now_ms, evicted))
+                listener.hear(StateChange.of(notices.LOGIN, head.identifier, session, now_ms, evicted))
         self.logins += 1
         self.peers.logged_in(number, instance, head.platform)
         self.journal.append(
@@ -272,8 +281,15 @@ class App:
         )
         return frames.answer(head, code, codes.TEXTS[code])
 
-    async def _retried(self, request: LoginRequest) -> bytes:
+    async def _heard_more(self) -> None:
+        """Wait until this process knows why its epoch is stale. Raises StoreAwayError when the app is no more."""
         await self.peers.wait()
+        if self.is_retired:
+            # Reset by another process: its store will never take anything again.
+            raise StoreAwayError(f"app {self.settings.sdkappid} was reset meanwhile")
+
+    async def _retried(self, request: LoginRequest) -> bytes:
+        await self._heard_more()
         (answer,) = await self.login([request])
         return answer
 
@@ -282,11 +298,10 @@ class App:
         now_ms = await self.settled_ms()
         await self.number_connections({connection}, now_ms)
         user = _user_number(head.tinyid)
-        holds = self.holds_ticket(head)
-        user_id = ""
+        user_id = await self._user_id_of(head)
+        holds = bool(user_id)
         action = Action(self.clock.epoch)
         if holds:
-            (user_id,) = await self.user_ids([user])
             action = self.rules.resumption(self._quotas_at(now_ms), self.instant(now_ms), user_id)
         (outcome,) = await self.ordered([action])
         row = Row(
@@ -309,7 +324,7 @@ class App:
         evicted = self.sessions.open(user, session, self.plan)
         self._evicted += [(user, other) for other in evicted]
         if self.listener is not None:
-            self.listener.hear(StateChange(notices.LOGIN, user_id, session, now_ms, evicted))
+            self.listener.hear(StateChange.of(notices.LOGIN, user_id, session, now_ms, evicted))
         await self._end_evicted(now_ms)
         return frames.login_answer(head, user, head.status_instid, head.a2, self.real_s())
 
@@ -344,6 +359,11 @@ class App:
         """The number of the user that a frame after login speaks for; 0 when its ticket does not hold."""
         user = _user_number(head.tinyid)
         return user if user > 0 and head.a2 == self._ticket(user, head.status_instid) else 0
+
+    async def _user_id_of(self, head: frames.Head) -> str:
+        """Whom a ticket speaks for; empty where it does not hold, or is of a time that a restored app has not seen."""
+        user = self.user_of(head)
+        return (await self.user_ids([user]))[0] if user else ""
 
     async def disconnect(self, connections: Sequence[Connection]) -> None:
         """End all sessions of connections that have closed."""
@@ -384,7 +404,7 @@ class App:
             return
         user_ids = await self.user_ids([user for user, _ in ended])
         for user_id, (_, session) in zip(user_ids, ended, strict=True):
-            self.listener.hear(StateChange(what, user_id, session, now_ms))
+            self.listener.hear(StateChange.of(what, user_id, session, now_ms))
 
     def check_usersig(self, user_id: str, signature: str) -> int:
         """0, or the vendor's code; for REST, where every call brings its admin's UserSig, mostly the same."""
@@ -563,7 +583,7 @@ class App:
         """Outcomes of actions that hold under any clock: a stale epoch is simply taken again."""
         outcomes = await self.store.apply(actions)
         while any(outcome.code == STALE_EPOCH for outcome in outcomes):
-            await self.peers.wait()
+            await self._heard_more()
             actions = [action._replace(epoch=self.clock.epoch) for action in actions]
             outcomes = await self.store.apply(actions)
         return outcomes
@@ -586,7 +606,7 @@ class App:
             outcomes = await self.store.apply(build(now_ms))
             if outcomes[0].code != STALE_EPOCH:
                 return outcomes, now_ms
-            await self.peers.wait()
+            await self._heard_more()
 
     async def take_seq(self) -> tuple[Outcome, int]:
         """A place in the one order for a row that changes no count, and the app's time of it."""

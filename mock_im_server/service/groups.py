@@ -228,7 +228,7 @@ class Groups:
     def forget(user_id: str, joined: Iterable[Group]) -> None:
         """A deleted user is in no group; a group without an owner stays (assumed)."""
         for group in joined:
-            del group.members[user_id]
+            group.members.pop(user_id, None)
             if group.owner == user_id:
                 group.owner = ""
 
@@ -245,7 +245,8 @@ class Groups:
         keys = await store.members(plans.joined_groups(user_id))
         if with_live:
             keys += await store.members(plans.live_groups_of(user_id))
-        found = [self._by_id[key[1:]] for key in keys]
+        # One that another server process has just made, or this one has ended meanwhile, is not known here.
+        found = [group for key in keys if (group := self._by_id.get(key[1:])) is not None]
         return sorted(found, key=lambda group: group.number)
 
     async def release(self) -> None:

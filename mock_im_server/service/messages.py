@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from mock_im_server.domain.groups import Group
+from mock_im_server.pieces import emptied
 from mock_im_server.wire import frames
 
 if TYPE_CHECKING:
@@ -136,6 +137,9 @@ class Messages:
                 session.connection.push(frames.push(PUSH, app.settings.sdkappid, number, session.instance, body))
             heard += bool(sessions)
         return heard
+
+    async def release(self) -> None:
+        await emptied(self._recent)
 
     def _same(self, key: tuple[int, str, int], real_s: int) -> Sent | None:
         while self._recent:

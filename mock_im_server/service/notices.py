@@ -49,9 +49,19 @@ class StateChange(NamedTuple):
 
     what: tuple[str, str]
     about: str
-    session: Session
+    platform: int
+    client_ip: str
+    """Not the session: thousands may wait, and each would keep its closed connection."""
     now_ms: int
-    kicked: tuple[Session, ...] = ()
+    kicked: tuple[int, ...] = ()
+    """Platforms."""
+
+    @classmethod
+    def of(
+        cls, what: tuple[str, str], about: str, session: Session, now_ms: int, kicked: tuple[Session, ...] = ()
+    ) -> "StateChange":
+        platforms = tuple([other.platform for other in kicked]) if kicked else ()
+        return cls(what, about, session.platform, session.connection.client_ip, now_ms, platforms)
 
     def told(self) -> Notice:
         action, reason = self.what
@@ -60,11 +70,11 @@ class StateChange(NamedTuple):
             "Info": {"Action": action, "To_Account": self.about, "Reason": reason},
         }
         if self.kicked:
-            body["KickedDevice"] = [{"Platform": _PLATFORMS.get(other.platform, _UNKNOWN)} for other in self.kicked]
-        platform = _PLATFORMS.get(self.session.platform, _UNKNOWN)
+            body["KickedDevice"] = [{"Platform": _PLATFORMS.get(platform, _UNKNOWN)} for platform in self.kicked]
+        platform = _PLATFORMS.get(self.platform, _UNKNOWN)
         # The vendor writes it differently here.
         platform = "IOS" if platform == "iOS" else platform
-        return Notice(STATE_CHANGE, self.about, body, platform, self.session.connection.client_ip)
+        return Notice(STATE_CHANGE, self.about, body, platform, self.client_ip)
 
 
 class Listener(Protocol):

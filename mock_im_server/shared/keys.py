@@ -46,4 +46,4 @@ def drained(prefix: str) -> str:
 
 def of_processes(prefix: str) -> list[str]:
     """What a process may still write that has not heard yet that its app was reset."""
-    return [of(prefix) for of in (events, news, whispers, online, drained)]
+    return [*(of(prefix) for of in (events, news, whispers, online, drained)), prefix + "counters"]

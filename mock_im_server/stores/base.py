@@ -42,7 +42,7 @@ class Store(Protocol):
         """The dense number of each member; 0 for one that never had one."""
 
     async def names(self, numbers: Sequence[int]) -> list[str]:
-        """The members that have these dense numbers; empty where the store was released meanwhile."""
+        """The members that have these dense numbers; empty for a number that nobody has."""
 
     async def release(self) -> None:
         """Give back what the store holds, without stopping anybody else; only of a store that nobody uses any more."""

@@ -56,7 +56,7 @@ class MemoryStore:
         return [self._numbers.get(member, 0) for member in members]
 
     async def names(self, numbers: Sequence[int]) -> list[str]:
-        return [self._members[number - 1] if number <= len(self._members) else "" for number in numbers]
+        return [self._members[number - 1] if 0 < number <= len(self._members) else "" for number in numbers]
 
     async def release(self) -> None:
         held = self._numbers, self._members, self._sets, self._counters

@@ -25,6 +25,8 @@ REMEMBERED_MAX: Final = 200_000
 """Members whose numbers are kept at hand."""
 AWAY: Final = (RedisError, RedisClusterException, OSError)
 """What asking a Redis, or a cluster, raises while it does not answer."""
+ENDED_EPOCH: Final = -(1 << 40)
+ENDED_S: Final = 60
 _AT_ONCE: Final = 1_000
 """Members that one command names."""
 
@@ -131,11 +133,17 @@ class RedisStore:
         self._names.update((number, name) for name, number in numbers.items())
 
     async def release(self) -> None:
-        """Delete the app's keys, some at a time."""
+        """Delete the app's keys, some at a time.
+
+        For a while an epoch stays that nobody has: who has not heard of the end yet must not begin them anew.
+        """
         self._numbers.clear()
         self._names.clear()
+        epoch = self._prefix + "epoch"
+        await self._do("SET", epoch, ENDED_EPOCH, "EX", ENDED_S)
         async for key in self._redis.scan_iter(match=f"{self._prefix}*", count=_AT_ONCE):
-            await self._do("UNLINK", key)
+            if key != epoch.encode():
+                await self._do("UNLINK", key)
 
     async def restore(self, snapshot: Snapshot) -> None:
         async with self._redis.pipeline(transaction=False) as pipe:

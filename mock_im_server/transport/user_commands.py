@@ -115,8 +115,9 @@ async def _callers(app: App, asked: Sequence[Asked]) -> list[Caller]:
     user_ids = dict(zip(known, await app.user_ids(known), strict=True))
     return [
         Caller(
-            user_ids.get(number, ""),
-            number,
+            user_id := user_ids.get(number, ""),
+            # A ticket may be of a time that a restored app has not seen: then nobody has that number.
+            number if user_id else 0,
             frame.head.status_instid,
             Origin(connection.number, frame.head.seq, frame.head.platform, connection.client_ip, is_rest=False),
         )
@@ -156,7 +157,8 @@ async def _join(app: App, caller: Caller, body: OfGroup) -> Answer:
     code, is_member = await app.groups.apply(group_id, caller.user_id, caller.origin)
     if code:
         return _outcome(code)
-    is_live = app.groups[group_id].type == groups.LIVE
+    group = app.groups.get(group_id)
+    is_live = group is not None and group.type == groups.LIVE
     return Joined(JoinedStatus=JOINED if is_member else WAITING, HugeGroupFlag=int(is_live))
 
 

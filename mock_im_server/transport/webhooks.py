@@ -104,6 +104,8 @@ class Webhook:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for lane in self._lanes:
+            lane.queue.clear()
         self.deliveries.dropped += self.deliveries.waiting
         self.deliveries.waiting = 0
 

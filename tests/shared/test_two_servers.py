@@ -16,6 +16,7 @@ from mock_im_server.app import running
 from mock_im_server.domain.capacity import State
 from mock_im_server.domain.faults import FaultRule
 from mock_im_server.service.groups import NewGroup
+from mock_im_server.stores.base import StoreAwayError
 from proofs.redis_server import RedisServer, redis_server
 from tests.serving import REAL_MS, SDKAPPID, Server, Wire, a_usersig, at_ms, identity, some_settings, type_json
 
@@ -62,6 +63,22 @@ async def test_a_session_may_be_resumed_at_the_other_server(servers: tuple[Serve
         resumed = await wire.ask("im_open_status.wslogin", {"State": "Online"}, **identity(login))
 
     assert resumed["TinyId"] == login["TinyId"]
+
+
+async def test_who_asks_at_one_server_while_the_other_resets_the_app_is_told_so(
+    servers: tuple[Server, Server],
+) -> None:
+    one, two = servers
+    old = two.app
+    await one.control("POST", f"/apps/{SDKAPPID}/reset", {"start": "2026-10-01"})
+    await one.running.apps.freed()
+
+    with pytest.raises(StoreAwayError, match="reset"):
+        await old.take_seq()
+
+    assert two.app is not old
+    async with two.connected() as wire:
+        assert (await wire.login("alice"))["ErrorCode"] == 0
 
 
 async def test_a_group_made_at_one_server_is_joined_at_the_other(servers: tuple[Server, Server]) -> None:

@@ -52,6 +52,17 @@ async def test_sessions_end_and_tickets_of_the_saved_time_still_hold() -> None:
         assert (await wire.ask("im_open_status.wslogin", **alice))["ErrorCode"] == 0
 
 
+async def test_a_ticket_of_a_user_whom_the_saved_time_has_not_seen_holds_no_more() -> None:
+    async with a_server() as server, server.connected() as wire:
+        await done(server, "PUT", "/s")
+        alice = identity(await wire.login("alice"))
+        await done(server, "POST", "/s/restore")
+
+        for asked in ("im_open_status.wslogin", "group_open_http_svc.get_joined_group_list"):
+            assert (await wire.ask(asked, **alice))["ErrorCode"] != 0
+        assert (await wire.login("bob"))["ErrorCode"] == 0
+
+
 async def test_a_fork_goes_on_apart_from_the_app() -> None:
     async with a_server() as server:
         await server.import_account("alice")
