@@ -367,10 +367,21 @@ def _server(*options: str) -> Iterator[dict[str, Any]]:
     # High enough never to refuse, but there: so that failed signatures are counted.
     limits = ("--rate-limits", "1000000", "--webhook", f"{DEMO_APP.sdkappid}:http://127.0.0.1:9/away")
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        command = ["-m", "mock_im_server", "--port", "0", "--start", "2026-10-01", "--data-dir", folder]
+        # It stops when this pipe closes, also when the proof is ended in its midst.
+        command = [
+            "-m",
+            "mock_im_server",
+            "--stop-with-stdin",
+            "--port",
+            "0",
+            "--start",
+            "2026-10-01",
+            "--data-dir",
+            folder,
+        ]
         with subprocess.Popen(
             [sys.executable, *command, *limits, *options],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         ) as process:  # fmt: skip
             assert process.stdout is not None, "stdout is a pipe"
             try:
