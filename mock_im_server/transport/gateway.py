@@ -94,10 +94,7 @@ class Gateway:
         if not _INSTANCE_ID.fullmatch(instance_id):
             raise web.HTTPBadRequest(text="instanceid must be at most 64 letters, digits, '_' or '-'\n")
         socket = web.WebSocketResponse(compress=False, max_msg_size=FRAME_BYTES_MAX)
-        try:
-            await socket.prepare(request)
-        except ConnectionResetError:
-            return socket  # Gone before it was let in.
+        await socket.prepare(request)
         transport = request.transport
         if transport is None:
             return socket
