@@ -14,6 +14,7 @@ from mock_im_server import journal as log
 from mock_im_server.journal import Cut, Row
 from mock_im_server.shared import keys
 from mock_im_server.shared.connection import repeated
+from mock_im_server.stores.base import StoreAwayError
 from mock_im_server.stores.redis import AWAY, drop_idle
 
 RETRY_S: Final = 0.05
@@ -40,6 +41,8 @@ class StreamJournal:
         self._server = server
         self._folder = folder
         self._pending: list[Row] = []
+        self._on_their_way = 0
+        """Rows that are being sent and not yet in Redis, whoever asked for it."""
         self._waiting: list[asyncio.Future[None]] = []
         self._sending: asyncio.Task[None] | None = None
         self._messages = count(1)
@@ -62,7 +65,7 @@ class StreamJournal:
 
     @property
     def is_written(self) -> bool:
-        return not self._pending and not self._waiting
+        return not self._pending and not self._on_their_way
 
     async def written(self) -> None:
         """Return when all appended rows are in Redis; while it is away, that takes until it is back."""
@@ -75,16 +78,16 @@ class StreamJournal:
         await done
 
     async def cut(self) -> Cut:
-        """The journal's files, once they hold everything up to here."""
+        """The journal's files, once they hold everything up to here. Raises StoreAwayError when the app is reset."""
         await self.written()
         goal = int(await repeated(self._redis, lambda: self._redis.get(self._prefix + "seq")) or 0)
-        while True:
+        while not self._is_closed:
             found = await repeated(self._redis, lambda: self._redis.hgetall(keys.drained(self._prefix)))
             if found and int(found[b"last_seq"]) >= goal:
-                break
+                files = [(self._folder / name, size) for name, size in json.loads(found[b"files"])]
+                return Cut(files, int(found[b"rows"]), int(found[b"last_seq"]), bytes.fromhex(found[b"head"].decode()))
             await asyncio.sleep(POLL_S)
-        files = [(self._folder / name, size) for name, size in json.loads(found[b"files"])]
-        return Cut(files, int(found[b"rows"]), int(found[b"last_seq"]), bytes.fromhex(found[b"head"].decode()))
+        raise StoreAwayError("the app was reset meanwhile")
 
     def files(self) -> list[Path]:
         return log.segments(self._folder)
@@ -96,10 +99,11 @@ class StreamJournal:
     async def _send(self) -> None:
         while (self._waiting or self._lost) and not self._is_closed:
             rows, self._pending = self._pending, []
+            self._on_their_way = len(rows)
             waiting, self._waiting = self._waiting, []
             lost, self._lost = self._lost, []
             message = self._message(rows, lost)
-            while not self._is_closed:
+            while (rows or lost) and not self._is_closed:
                 try:
                     await self._put(message, rows)
                     break
@@ -108,9 +112,11 @@ class StreamJournal:
                     await drop_idle(self._redis)
                     await asyncio.sleep(RETRY_S)
             self.rows += len(rows)
-            for done in waiting:
-                if not done.done():
-                    done.set_result(None)
+            self._on_their_way = 0
+            _set_all(waiting)
+        # Whoever began to wait while a journal was closed would wait for ever.
+        _set_all(self._waiting)
+        self._waiting.clear()
         self._sending = None
 
     def _message(self, rows: Sequence[Row], lost: Sequence[int]) -> dict[str, bytes | str | int]:
@@ -131,3 +137,9 @@ class StreamJournal:
             if logins := sum(row.kind == log.LOGGED_IN for row in rows):
                 pipe.hincrby(self._prefix + "counters", "logins", logins)
             await pipe.execute()
+
+
+def _set_all(waiting: Sequence[asyncio.Future[None]]) -> None:
+    for done in waiting:
+        if not done.done():
+            done.set_result(None)

@@ -262,9 +262,10 @@ class _Crowd:
             await app.number_connections(unnumbered, await app.settled_ms())
         made = asyncio.gather(*[user_commands.created(app, asked) for app, asked in creations.items()])
         done = asyncio.gather(*[_carried_out(app, *single) for (app, _), single in singles.items()])
-        for asked, replies in zip(creations.values(), await made, strict=True):
+        replies_to_all, answers = await asyncio.gather(made, done)
+        for asked, replies in zip(creations.values(), replies_to_all, strict=True):
             self._add(asked, replies)
-        for (connection, _), answer in zip(singles.values(), await done, strict=True):
+        for (connection, _), answer in zip(singles.values(), answers, strict=True):
             self._answers.append((connection, answer))
 
     def _add(self, asked: Sequence[LoginRequest | Asked], replies: Sequence[bytes]) -> None:

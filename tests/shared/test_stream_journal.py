@@ -1,0 +1,59 @@
+"""The journal of an app that several processes serve, where it ends."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from mock_im_server import journal as log
+from mock_im_server.journal import Row
+from mock_im_server.shared.stream_journal import StreamJournal
+from mock_im_server.stores.base import StoreAwayError
+from proofs.redis_server import RedisServer
+
+WAITS_S = 10.0
+
+
+async def _being_sent(journal: StreamJournal, seq: int) -> asyncio.Task[None]:
+    """A row on its way to Redis."""
+    journal.append(Row(seq, 0, log.GROUP_CHANGED, text="{}"))
+    waiting = asyncio.create_task(journal.written())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return waiting
+
+
+async def test_a_row_that_is_being_sent_is_not_written(tmp_path: Path, redis: RedisServer) -> None:
+    async with Redis.from_url(redis.url) as client, asyncio.timeout(WAITS_S):
+        journal = StreamJournal(client, "im:{1.0}:", "one", tmp_path)
+        await _being_sent(journal, 1)
+
+        assert not journal.is_written
+        await journal.written()
+
+        assert await client.xlen("im:{1.0}:events") == 1
+        assert journal.is_written
+
+
+async def test_nobody_waits_for_a_journal_that_was_closed(tmp_path: Path, redis: RedisServer) -> None:
+    async with Redis.from_url(redis.url) as client, asyncio.timeout(WAITS_S):
+        journal = StreamJournal(client, "im:{1.1}:", "one", tmp_path)
+        first, second = await _being_sent(journal, 1), await _being_sent(journal, 2)
+
+        journal.close()
+
+        await asyncio.gather(first, second)
+
+
+async def test_a_journal_that_is_closed_amid_a_question_says_so(tmp_path: Path, redis: RedisServer) -> None:
+    async with Redis.from_url(redis.url) as client, asyncio.timeout(WAITS_S):
+        await client.set("im:{1.2}:seq", 7)
+        journal = StreamJournal(client, "im:{1.2}:", "one", tmp_path)
+        asked = asyncio.create_task(journal.cut())
+        await client.ping()
+
+        journal.close()
+
+        with pytest.raises(StoreAwayError, match="reset"):
+            await asked
