@@ -124,10 +124,11 @@ class Apps(Mapping[int, App]):
         if settings.sdkappid in self._apps:
             message = f"SDKAppID {settings.sdkappid} is taken"
             raise AppRefusedError(message)
+        check_start(fixed_ms)
+        _within("billing offset in ms", settings.billing_offset_ms, -DAY_MS, DAY_MS)
         if settings.price_book == BY_OPENING_DAY:
             settings = replace(settings, price_book=self._book_of_day(settings, fixed_ms))
         self._check(settings)
-        check_start(fixed_ms)
         self._make_room(settings)
         app = self._assembled(settings, Clock(fixed_ms))
         await app.open()

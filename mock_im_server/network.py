@@ -196,7 +196,7 @@ class Network:
     def choose(self, sdkappid: int, choice: Choice) -> None:
         """Raises NetworkRefusedError."""
         if unknown := choice.pin - set(self._health):
-            message = f"there is no access point {', '.join(sorted(unknown))}"
+            message = f"there is no access point {', '.join(map(repr, sorted(unknown)))}"
             raise NetworkRefusedError(message)
         if not (isfinite(choice.hysteresis_ms) and choice.hysteresis_ms >= 0):
             message = f"a hysteresis is 0 ms or more, not {choice.hysteresis_ms}"

@@ -56,7 +56,9 @@ class Faults:
             raise FaultsRefusedError(f"{len(rules)} fault rules: {RULES_MAX} are the most")
         for number, rule in enumerate(rules, start=1):
             if problem := _problem(rule):
-                raise FaultsRefusedError(f"fault rule {number} ({rule.api or 'without an api'}): {problem}")
+                raise FaultsRefusedError(
+                    f"fault rule {number} ({repr(rule.api) if rule.api else 'without an api'}): {problem}"
+                )
         self.rules = tuple(rules)
         self._draws = [Random(rule.seed) for rule in rules]  # noqa: S311 -- chance that can be repeated, not secrets
 

@@ -1,4 +1,4 @@
-"""How many connections a server holds, and how long one may go without asking for anything.
+"""How many connections a server holds, how long one may go without asking for anything, and what of it can be read.
 
 aiohttp knows no bound for either: who connects and says nothing, or says it a byte a minute, would stay for good, and
 a flood would use up the descriptors that journals need too.
@@ -7,8 +7,8 @@ a flood would use up the descriptors that journals need too.
 import asyncio
 import logging
 import resource
-from collections.abc import Callable
-from typing import Final, cast
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -37,7 +37,8 @@ class Connections:
         self.timed_out = 0
         """Closed as they asked for nothing in time."""
         self._open: dict[asyncio.BaseProtocol, _Watched] = {}
-        logging.getLogger("aiohttp.server").addFilter(_is_no_peers_fault)
+        for name in ("aiohttp.server", "aiohttp.websocket"):
+            logging.getLogger(name).addFilter(_is_no_peers_fault)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -116,12 +117,48 @@ class _Watched(asyncio.Protocol):
             self._transport.abort()
 
 
+class BodyBrokenError(ValueError):
+    """Raised for a body that does not come as its headers say."""
+
+
 async def body_in_time(request: web.Request) -> bytes:
-    """The body, if it comes in time. Raises TimeoutError."""
-    async with asyncio.timeout(BODY_TIMEOUT_S):
-        return await request.read()
+    """The body, if it comes in time. Raises TimeoutError and BodyBrokenError."""
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await request.read()
+    except (HttpProcessingError, web.RequestPayloadError, ConnectionError) as error:
+        raise BodyBrokenError("the body does not come as its headers say") from error
+
+
+type_handle = Callable[[Any], Awaitable[web.StreamResponse]]
+
+
+def only_text(handle: type_handle) -> type_handle:
+    """Keeps away requests with bytes in line or headers that are no UTF-8.
+
+    aiohttp makes surrogates of them, and no answer, log or journal can be written with those in it. It looks at some
+    headers before any middleware does: this stands before all of it.
+    """
+
+    async def handled(request: web.BaseRequest) -> web.StreamResponse:
+        if not (request.raw_path.isascii() and all(map(str.isascii, request.headers.values()))):
+            try:
+                "".join((request.raw_path, *request.headers.values())).encode()
+            except UnicodeEncodeError as error:
+                raise web.HTTPBadRequest(text="a request's line and headers must be UTF-8\n") from error
+        return await handle(request)
+
+    return handled
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, for an answer of one line; it may quote what a client has sent."""
+    return " ".join(str(error).split()) + "\n"
 
 
 def _is_no_peers_fault(record: logging.LogRecord) -> bool:
     """Who speaks no HTTP is told so, and who goes away is gone: a traceback would be of nobody's mistake here."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | ConnectionResetError))
+    error = record.exc_info[1] if record.exc_info else None
+    is_peers = isinstance(error, HttpProcessingError | web.RequestPayloadError | ConnectionResetError)
+    # Below an error, aiohttp tells of what it makes of a handshake.
+    return record.levelno >= logging.ERROR and not is_peers

@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 
 from mock_im_server.apps import Apps
 from mock_im_server.service import App
-from mock_im_server.transport.connections import body_in_time
+from mock_im_server.transport.connections import body_in_time, one_line
 from mock_im_server.wire import frames
 
 PREFIX: Final = "/control/v1"
@@ -63,8 +63,7 @@ async def body_of(request: web.Request, kind: type[_T]) -> _T:
     except TimeoutError as error:
         raise web.HTTPRequestTimeout(text="the body did not come in time\n") from error
     except frames.MALFORMED as error:
-        # One line, also where the name of a field holds several.
-        raise web.HTTPBadRequest(text=" ".join(str(error).split()) + "\n") from error
+        raise web.HTTPBadRequest(text=one_line(error)) from error
 
 
 def json(body: Mapping[str, Any], *, status: int = 200) -> web.Response:

@@ -5,6 +5,7 @@ takes the same as JSON, with what the client has measured. A client asks once fo
 """
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
@@ -19,8 +20,12 @@ from mock_im_server.transport.questions import ANY_CHOICE, Question, coordinates
 
 ANSWERS_MAX: Final = 10_000
 """Answers for known places that are kept ready to send, until the table's next version."""
+PATH_CHARACTERS_MAX: Final = 200
+"""Of a question whose answer is kept ready: what is longer is not what everybody asks."""
 HOSTS_MAX: Final = 100
 """Names of this server, as clients call it, for which points are kept ready."""
+_HOST: Final = re.compile(r"[A-Za-z0-9._:\[\]-]{1,260}", re.ASCII)
+"""The longest name with a port; it comes back in every URL of an answer."""
 _WHOLE: Final = Band(0, NUMBERS)
 
 
@@ -65,6 +70,8 @@ class Dispatch:
         return [web.get("/dispatch", self._serve), web.post("/dispatch", self._serve)]
 
     async def _serve(self, request: web.Request) -> web.Response:
+        if not _HOST.fullmatch(request.host):
+            raise web.HTTPBadRequest(text="the header Host must be a name or an address\n")
         if self._ready_version != self._network.version:
             self._ready.clear()
             self._ready_version = self._network.version
@@ -76,7 +83,8 @@ class Dispatch:
             question = await question_of(request, self._network, self._apps)
             body = self._answer(question, request)
             is_known = question.place is not None and question.place.name and question.client == ANYBODY
-            if is_known and request.method == "GET" and len(self._ready) < ANSWERS_MAX:
+            is_short = len(request.raw_path) <= PATH_CHARACTERS_MAX
+            if is_known and is_short and request.method == "GET" and len(self._ready) < ANSWERS_MAX:
                 self._ready[key] = body
         return web.Response(body=body, content_type="application/json")
 

@@ -1,6 +1,7 @@
 """The part of the control API that is about faults."""
 
 from dataclasses import asdict
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
@@ -9,17 +10,21 @@ from mock_im_server.domain.faults import FaultRule, FaultsRefusedError
 from mock_im_server.service import App
 from mock_im_server.transport.control_door import APP_PATH, ControlDoor, body_of, json
 
+# What the journal's columns, and whoever reads its text, can hold.
+_Int32 = Annotated[int, msgspec.Meta(ge=-(1 << 31), le=(1 << 31) - 1)]
+_Int64 = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+
 
 class Rule(msgspec.Struct, forbid_unknown_fields=True):
     """One of the rules; `domain.faults.FaultRule` says what they mean."""
 
     api: str
     latency_ms: int = 0
-    code: int = 0
+    code: _Int32 = 0
     share: float = 1.0
-    from_ms: int | None = None
-    until_ms: int | None = None
-    seed: int = 0
+    from_ms: _Int64 | None = None
+    until_ms: _Int64 | None = None
+    seed: _Int64 = 0
 
 
 class SetFaults(msgspec.Struct, forbid_unknown_fields=True):

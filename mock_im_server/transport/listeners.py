@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from mock_im_server.transport.connections import Connections
+from mock_im_server.transport.connections import Connections, only_text
 
 BACKLOG: Final = 4_096
 
@@ -24,12 +24,10 @@ class Listeners:
 
     async def open(self, runner: web.AppRunner, port: int, context: ssl.SSLContext | None = None) -> int:
         """The port, which is a free one for 0. Raises OSError with one line when it is taken."""
-        if runner.server is None:
-            await runner.setup()
-        assert runner.server is not None, "set up above"
+        new_protocol = runner.server or await _set_up(runner)
         try:
             server = await asyncio.get_running_loop().create_server(
-                self._connections.watched(runner.server),
+                self._connections.watched(new_protocol),
                 self._host,
                 port,
                 backlog=BACKLOG,
@@ -48,3 +46,11 @@ class Listeners:
         """Take no further connection."""
         for server in self._servers:
             server.close()
+
+
+async def _set_up(runner: web.AppRunner) -> web.Server:
+    await runner.setup()
+    server = runner.server
+    assert server is not None, "set up above"
+    server.request_handler = only_text(server.request_handler)
+    return server

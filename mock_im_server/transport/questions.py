@@ -10,7 +10,7 @@ from aiohttp import web
 
 from mock_im_server.domain.routing import Choice, Client, Policy, Probes
 from mock_im_server.network import Network, Place
-from mock_im_server.transport.connections import body_in_time
+from mock_im_server.transport.connections import body_in_time, one_line
 from mock_im_server.wire import frames
 
 PROBE_MS_MAX: Final = 60_000.0
@@ -109,7 +109,7 @@ async def _asked(request: web.Request) -> Asked:
     except TimeoutError as error:
         raise web.HTTPRequestTimeout(text="the body did not come in time\n") from error
     except frames.MALFORMED as error:
-        raise web.HTTPBadRequest(text=f"{error}\n") from error
+        raise web.HTTPBadRequest(text=one_line(error)) from error
 
 
 def asked_in_query(query: Mapping[str, str]) -> Asked:
@@ -121,7 +121,7 @@ def asked_in_query(query: Mapping[str, str]) -> Asked:
     try:
         return msgspec.convert(given, type=Asked, strict=False)
     except msgspec.ValidationError as error:
-        raise web.HTTPBadRequest(text=f"{error}\n") from error
+        raise web.HTTPBadRequest(text=one_line(error)) from error
 
 
 def place_named(name: str, network: Network) -> Place | None:

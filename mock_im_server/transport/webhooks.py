@@ -136,7 +136,8 @@ class Webhook:
                 await answer.read()
         except TimeoutError:
             deliveries.timed_out += 1
-        except (ClientError, OSError):
+        except (ClientError, OSError, UnicodeError):
+            # The last is what looking up a name says that can be none.
             deliveries.failed += 1
         else:
             deliveries.sent += answer.status == HTTPStatus.OK

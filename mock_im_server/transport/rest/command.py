@@ -4,7 +4,7 @@ Bodies and answers are structs under the vendor's own field names. `null` and `"
 ignored, numbers may stand in quotes.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,6 +12,9 @@ import msgspec
 
 from mock_im_server.service import App, Origin
 from mock_im_server.wire import codes
+
+DEPTH_MAX: Final = 64
+"""Levels of objects and lists within a field whose content is the app's own."""
 
 
 class Refused(Exception):  # noqa: N818 -- a refusal is a result here, not an error
@@ -53,6 +56,26 @@ class Command:
     answer: type[Answer] = Answer
     malformed_fields: Mapping[str, int] = field(default_factory=dict)
     """Fields for which that code is another; `Field[` stands for what is inside of it."""
+
+
+def nests_too_deep(value: object) -> bool:
+    """Whether what an app may fill as it likes cannot be kept, or passed on inside of something else.
+
+    How deep a decoder and an encoder can go depends on who calls them: what the one has just taken, the other may
+    refuse. The limit lies far below either.
+    """
+    level = [value]
+    for _ in range(DEPTH_MAX):
+        level = [part for whole in level for part in _parts(whole)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def refused(answer: Answer, code: int) -> Answer:

@@ -18,7 +18,7 @@ from mock_im_server.service import App
 from mock_im_server.service.faults import TEXT as REFUSED_BY_FAULT
 from mock_im_server.stores.base import StoreAwayError
 from mock_im_server.transport.commits import Commits
-from mock_im_server.transport.connections import body_in_time
+from mock_im_server.transport.connections import BodyBrokenError, body_in_time
 from mock_im_server.transport.frequency import FrequencyLimits
 from mock_im_server.transport.request_id import origin_of
 from mock_im_server.transport.rest.command import DONE, Answer, Command, Refused
@@ -104,7 +104,7 @@ class Rest:
     async def _carried_out(self, entry: _Entry, app: App, request: web.Request) -> Answer:
         try:
             body = _parsed(entry, await body_in_time(request))
-        except (web.HTTPRequestEntityTooLarge, TimeoutError) as error:
+        except (web.HTTPRequestEntityTooLarge, TimeoutError, BodyBrokenError) as error:
             raise Refused(codes.BAD_HTTP_REQUEST) from error
         origin = await origin_of(app, request)
         try:

@@ -8,7 +8,7 @@ from mock_im_server.domain.groups import Group
 from mock_im_server.domain.plans import ADMIN
 from mock_im_server.service import App, Message, Origin
 from mock_im_server.service.messages import NO_SESSION
-from mock_im_server.transport.rest.command import Answer, Command, Refused
+from mock_im_server.transport.rest.command import Answer, Command, Refused, nests_too_deep
 from mock_im_server.transport.rest.members import known_group
 from mock_im_server.transport.rest.openim import Element, UInt32, elements, is_too_long
 from mock_im_server.wire import codes
@@ -50,6 +50,8 @@ async def sent(app: App, group: Group, body: Send, sender: str, *, session: tupl
     if body.Random is None or not body.MsgBody or len(body.To_Account or ()) > RECEIVERS_MAX:
         raise Refused(codes.BAD_PARAMETER)
     parts = elements(body.MsgBody)
+    if nests_too_deep(parts):
+        raise Refused(codes.BAD_PARAMETER)
     if is_too_long(parts):
         raise Refused(codes.GROUP_MESSAGE_TOO_LONG)
     message = Message(

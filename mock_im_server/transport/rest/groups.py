@@ -9,7 +9,7 @@ import msgspec
 from mock_im_server.domain import groups
 from mock_im_server.domain.groups import ADMIN_ROLE, MEMBER, Group
 from mock_im_server.service import App, NewGroup, Origin
-from mock_im_server.transport.rest.command import DONE, Answer, Command, Refused
+from mock_im_server.transport.rest.command import DONE, Answer, Command, Refused, nests_too_deep
 from mock_im_server.transport.rest.described import MEMBERS_TOLD_MAX, Info, described, described_member
 from mock_im_server.wire import codes
 from mock_im_server.wire.user_ids import is_user_id
@@ -310,6 +310,8 @@ def checked_details(body: Details) -> dict[str, Any]:
             raise Refused(codes.BAD_PARAMETER)
         details["ApplyJoinOption"] = body.ApplyJoinOption
     if body.AppDefinedData:
+        if any(nests_too_deep(pair.Value) for pair in body.AppDefinedData):
+            raise Refused(codes.BAD_PARAMETER)
         details["AppDefinedData"] = msgspec.to_builtins(body.AppDefinedData)
     return details
 

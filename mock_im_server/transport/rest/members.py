@@ -1,6 +1,6 @@
 """The service `group_open_http_svc`: who is in a group, and in which groups somebody is (1047/34921 and beside)."""
 
-from itertools import islice
+import re
 from typing import Final
 
 import msgspec
@@ -26,6 +26,8 @@ ADDED_MAX: Final = 300
 REMOVED_MAX: Final = 100
 """Of one call; another page of the vendor's says 500."""
 JOINED_MAX: Final = 5_000
+
+_PLACE: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 FAILED: Final = 0
 ADDED: Final = 1
@@ -174,7 +176,7 @@ async def _members(app: App, _origin: Origin, body: AskMembers) -> Answer:
     if group.type == groups.LIVE:
         raise Refused(codes.NOT_ALLOWED)
     limit = MEMBERS_TOLD_MAX if body.Limit is None else body.Limit
-    first = int(body.Next) if body.Next and body.Next.isascii() and body.Next.isdecimal() else body.Offset or 0
+    first = int(body.Next) if body.Next and _PLACE.fullmatch(body.Next) else body.Offset or 0
     if not 0 < limit <= MEMBERS_TOLD_MAX or first < 0:
         raise Refused(codes.BAD_PARAMETER)
     roles = body.MemberRoleFilter
@@ -202,7 +204,7 @@ async def _joined(app: App, _origin: Origin, body: AskJoined) -> Answer:
     group_type = groups.TYPES[wanted] if wanted else ""
     found = await app.groups.of_user(user_id, with_live=bool(body.WithHugeGroups) or group_type == groups.LIVE)
     chosen = [group for group in found if not group_type or group.type == group_type]
-    told = [_told(app, group, user_id, body.ResponseFilter) for group in islice(chosen, first, first + limit)]
+    told = [_told(app, group, user_id, body.ResponseFilter) for group in chosen[first : first + limit]]
     return Joined(TotalCount=len(chosen), GroupIdList=told)
 
 

@@ -8,7 +8,7 @@ import msgspec
 from mock_im_server.domain.plans import ADMIN
 from mock_im_server.service import App, Message, Origin
 from mock_im_server.service.messages import NO_SESSION
-from mock_im_server.transport.rest.command import Answer, Command, Refused
+from mock_im_server.transport.rest.command import Answer, Command, Refused, nests_too_deep
 from mock_im_server.wire import codes
 from mock_im_server.wire.user_ids import is_user_id
 
@@ -180,6 +180,8 @@ async def _message(app: App, body: Said, *, too_long: int = codes.MESSAGE_TOO_LO
     if body.MsgLifeTime is not None and not 0 <= body.MsgLifeTime <= LIFE_TIME_S_MAX:
         raise Refused(codes.MESSAGE_BAD_LIFE_TIME)
     parts = elements(body.MsgBody)
+    if nests_too_deep(parts):
+        raise Refused(codes.MESSAGE_BAD_BODY)
     if is_too_long(parts):
         raise Refused(too_long)
     sender = body.From_Account or ADMIN
