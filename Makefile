@@ -4,12 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONWARNINGS ?= ignore::ResourceWarning
 
-.PHONY: help demo test check prove bench format clean
+.PHONY: help demo test check fuzz prove bench format clean
 
 help:
 	@echo "make demo     play a month with a spike of a million users, and prove the bill"
 	@echo "make test     lint, types, import contracts, then all tests"
 	@echo "make check    the first three only"
+	@echo "make fuzz     throw bytes, frames and JSON gone wrong at every door of a server, a hundred times as many as the tests; about an hour"
 	@echo "make prove    race a million requests at a cap, kill processes, and find every planted defect and every spoilt run; about two hours"
 	@echo "make bench    measure the figures of the README; writes benchmarks/results/"
 	@echo "make format   let ruff lay out the code"
@@ -26,6 +27,10 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+# ONLY=gateway takes the tests of one door.
+fuzz: .venv/dev
+	$(BIN)/python -m pytest -q tests/fuzz --hypothesis-profile=long -k "$(ONLY)"
 
 prove: .venv/dev
 	$(BIN)/python -m proofs

@@ -160,5 +160,5 @@ def _is_no_peers_fault(record: logging.LogRecord) -> bool:
     """Who speaks no HTTP is told so, and who goes away is gone: a traceback would be of nobody's mistake here."""
     error = record.exc_info[1] if record.exc_info else None
     is_peers = isinstance(error, HttpProcessingError | web.RequestPayloadError | ConnectionResetError)
-    # Below an error, aiohttp tells of what it makes of a handshake.
-    return record.levelno >= logging.ERROR and not is_peers
+    # Its only warnings are of what clients ask for in a handshake.
+    return record.levelno != logging.WARNING and not is_peers
