@@ -124,7 +124,8 @@ def test_lengths_and_encodings_that_lie(
 
     assert not re.search(rb"HTTP/\d\.\d 5", heard)
     first = heard.partition(b"HTTP/1.1 200 OK")[2].partition(b"\r\n\r\n")[2]
-    is_refused = not first or envelope(first[: first.index(b"}") + 1])["ErrorCode"]
+    # Who hangs up may not hear what was done.
+    is_refused = bool(first) and bool(envelope(first[: first.index(b"}") + 1])["ErrorCode"])
     assert not (server.has_changed() and is_refused)
 
 
