@@ -155,9 +155,13 @@ class App:
         self._left, self.sessions = self.sessions, Sessions()
 
     async def release(self) -> None:
-        """Free what a retired app holds, without stopping the others."""
+        """Free what a retired app holds, here and in its store, without stopping the others."""
+        await self.store.release()
+        await self.forget()
+
+    async def forget(self) -> None:
+        """Free what a retired app holds beside its store: another process frees that."""
         parts = (
-            self.store,
             self._left,
             self.groups,
             self.messages,

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -63,10 +63,13 @@ class SharedApps(Apps):
         old = self._leave(sdkappid)
         app = await self._begun(old.settings, fixed_ms)
         # After the others have been told: they may be reading what is deleted now.
-        releasing = asyncio.create_task(old.release(), name=f"reset {sdkappid}")
-        self._freeing.add(releasing)
-        releasing.add_done_callback(self._freeing.discard)
+        self._free(sdkappid, old.release())
         return app
+
+    def _free(self, sdkappid: int, freeing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(freeing, name=f"reset {sdkappid}")
+        self._freeing.add(task)
+        task.add_done_callback(self._freeing.discard)
 
     async def _begun(self, settings: AppSettings, fixed_ms: int | None) -> App:
         """A new app under keys of its own, made known to all."""
@@ -191,7 +194,11 @@ class SharedApps(Apps):
         if self._prefixes.get(sdkappid) == entry["prefix"]:
             return
         if sdkappid in self._apps:
-            self._leave(sdkappid)
+            old = self._leave(sdkappid)
+            assert isinstance(old.store, RedisStore), "as assembled"
+            # Whoever has reset it frees the keys.
+            old.store.forget()
+            self._free(sdkappid, old.forget())
         self._prefixes[sdkappid] = entry["prefix"]
         settings = AppSettings(**entry["settings"])
         self._check(settings)

@@ -6,6 +6,7 @@ other. Between requests it listens every few milliseconds, for the sake of sessi
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -219,6 +220,12 @@ class Listener:
 
 
 async def _deliver(app: App, fields: type_fields) -> None:
+    """What is whispered to an app that is reset meanwhile, or while Redis goes away, is nobody's any more."""
+    with suppress(StoreAwayError):
+        await _delivered(app, fields)
+
+
+async def _delivered(app: App, fields: type_fields) -> None:
     sessions = app.sessions
     flat = _decode(fields[b"logins"])
     for user, instance, platform in zip(flat[::3], flat[1::3], flat[2::3], strict=True):

@@ -127,18 +127,21 @@ class RedisStore:
     def _remember(self, numbers: Mapping[str, int]) -> None:
         """A member's number never changes, so that what was asked for once need not be asked for again."""
         if len(self._numbers) + len(numbers) > REMEMBERED_MAX:
-            self._numbers.clear()
-            self._names.clear()
+            self.forget()
         self._numbers.update(numbers)
         self._names.update((number, name) for name, number in numbers.items())
+
+    def forget(self) -> None:
+        """Free what is at hand in this process."""
+        self._numbers.clear()
+        self._names.clear()
 
     async def release(self) -> None:
         """Delete the app's keys, some at a time.
 
         For a while an epoch stays that nobody has: who has not heard of the end yet must not begin them anew.
         """
-        self._numbers.clear()
-        self._names.clear()
+        self.forget()
         epoch = self._prefix + "epoch"
         await self._do("SET", epoch, ENDED_EPOCH, "EX", ENDED_S)
         async for key in self._redis.scan_iter(match=f"{self._prefix}*", count=_AT_ONCE):

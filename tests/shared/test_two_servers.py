@@ -70,6 +70,7 @@ async def test_who_asks_at_one_server_while_the_other_resets_the_app_is_told_so(
 ) -> None:
     one, two = servers
     old = two.app
+    old.profiles.set("alice", {"Tag_Profile_IM_Nick": "Al"})
     await one.control("POST", f"/apps/{SDKAPPID}/reset", {"start": "2026-10-01"})
     await one.running.apps.freed()
 
@@ -77,6 +78,8 @@ async def test_who_asks_at_one_server_while_the_other_resets_the_app_is_told_so(
         await old.take_seq()
 
     assert two.app is not old
+    await two.running.apps.freed()
+    assert not old.profiles.get("alice")
     async with two.connected() as wire:
         assert (await wire.login("alice"))["ErrorCode"] == 0
 
