@@ -5,19 +5,26 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from mock_im_server import journal as log
 from mock_im_server.app import running
 from mock_im_server.domain.capacity import State
 from mock_im_server.domain.faults import FaultRule
+from mock_im_server.service import LoginRequest
+from mock_im_server.service.app import FAR_LOGINS
 from mock_im_server.service.groups import NewGroup
 from mock_im_server.stores.base import StoreAwayError
+from mock_im_server.stores.redis import RedisStore
+from mock_im_server.wire import frames
 from proofs.redis_server import RedisServer, redis_server
+from tests.service.wires import SilentWire, answered
 from tests.serving import REAL_MS, SDKAPPID, Server, Wire, a_usersig, at_ms, identity, some_settings, type_json
 
 
@@ -54,6 +61,58 @@ async def test_a_user_of_both_servers_is_counted_once(servers: tuple[Server, Ser
 
     assert [(await server.app.status())["dau"] for server in servers] == [1, 1]
     assert [(await server.app.status())["logins"] for server in servers] == [2, 2]
+
+
+def drained_rows(servers: tuple[Server, Server]) -> list[type_json]:
+    return [row for batch in log.read(servers[0].app.journal.files()[0].parent).batches for row in batch.to_pylist()]
+
+
+def many_logins(count: int) -> list[LoginRequest]:
+    wire = SilentWire()
+    users = [f"user{number}" for number in range(count)]
+    return [
+        LoginRequest(wire, frames.Head(frames.LOGIN, seq, SDKAPPID, identifier=user, usersig=a_usersig(user)))
+        for seq, user in enumerate(users)
+    ]
+
+
+async def test_logins_of_several_parts_are_answered_in_the_order_in_which_they_came(
+    servers: tuple[Server, Server],
+) -> None:
+    app, requests = servers[0].app, many_logins(3 * FAR_LOGINS)
+
+    answers = await app.login(requests)
+
+    numbers = [int(answered(answer)["TinyId"]) - frames.TINY_ID_BASE for answer in answers]
+    assert await app.user_ids(numbers) == [request.head.identifier for request in requests]
+    assert (await app.status())["dau"] == len(requests)
+
+
+async def test_a_part_of_the_logins_whose_outcome_is_lost_takes_no_rows_from_the_others(
+    servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, calls = servers[0].app, count(1)
+    assert isinstance(app.store, RedisStore)
+    script = app.store._script
+
+    async def second_reply_lost(*, keys: list[str], args: list[object]) -> bytes:
+        reply = await script(keys=keys, args=args)
+        if next(calls) == 2:
+            raise RedisConnectionError
+        return bytes(reply)
+
+    requests = many_logins(3 * FAR_LOGINS)
+    await app.login(requests[:1])
+    monkeypatch.setattr(app.store, "_script", second_reply_lost)
+    with pytest.raises(StoreAwayError):
+        await app.login(requests[1:])
+
+    cut = await app.journal.cut()
+    kinds = [row["kind"] for row in drained_rows(servers)]
+    assert kinds.count(log.LOGGED_IN) + kinds.count(log.UNANSWERED) == len(requests)
+    assert kinds.count(log.LOGGED_IN) >= FAR_LOGINS
+    assert kinds.count(log.UNANSWERED) >= FAR_LOGINS - 1
+    assert cut.rows == cut.last_seq
 
 
 async def test_a_session_may_be_resumed_at_the_other_server(servers: tuple[Server, Server]) -> None:
@@ -131,7 +190,7 @@ async def test_the_journal_holds_the_rows_of_both_in_one_order(servers: tuple[Se
             await wire.login(f"user{number}")
 
     cut = await servers[1].app.journal.cut()
-    rows = [row for batch in log.read(servers[0].app.journal.files()[0].parent).batches for row in batch.to_pylist()]
+    rows = drained_rows(servers)
 
     assert [row["seq"] for row in rows][: cut.last_seq] == list(range(1, cut.last_seq + 1))
     assert [row["user_id"] for row in rows if row["kind"] == log.LOGGED_IN] == [f"user{n}" for n in range(6)]
