@@ -205,6 +205,10 @@ class Network:
             self._choices[sdkappid] = choice
             self._advance()
 
+    def reach(self, version: int) -> None:
+        """Another server process has come to this version."""
+        self.version = max(self.version, version)
+
     def restore(self, version: int, health: Mapping[str, Health], choices: Mapping[int, Choice]) -> None:
         """Go on where an earlier server was."""
         self.version = version

@@ -49,10 +49,12 @@ class RoutingRecords:
         if "access" in news:
             text = news["access"]
             self._network.set_health(text["code"], state=State(text["state"]), capacity=text["capacity"])
+            self._network.reach(text["version"])
         elif "routing" in news:
             text = news["routing"]
             choice = Choice(Policy(text["policy"]), frozenset(text["pin"]), text["hysteresis_ms"])
             self._network.choose(text["sdkappid"], choice)
+            self._network.reach(text["version"])
 
     async def _begin(self, app: App) -> None:
         """A journal that begins amid trouble says so at its beginning."""

@@ -29,6 +29,7 @@ from mock_im_server.service.accounts import Accounts
 from mock_im_server.service.calls import Calls
 from mock_im_server.service.faults import FaultsOfApp
 from mock_im_server.service.groups import Groups
+from mock_im_server.service.kept import Kept
 from mock_im_server.service.messages import Messages
 from mock_im_server.service.notices import Listener, StateChange
 from mock_im_server.service.origin import Origin
@@ -126,11 +127,12 @@ class App:
         self._mac = usersig.mac_of(settings.key)
         self._last_check = ("", "", 0), codes.USERSIG_EMPTY
         self._failed_checks = FailedChecks() if bars_guessing else None
+        self._ticket_salt = ""
         self._ticket_key = b""
         self._plan_changed_month = ""
         day = self.calendar.day(self.now_ms())
         self._quotas = plans.day_quotas(self.plan, day)
-        self._enter_month(day)
+        self._enter(month_of(day))
 
     @property
     def _terms(self) -> billing.Terms:
@@ -200,11 +202,9 @@ class App:
         self._kicked_s = state.kicked_s
         self._plan_changed_month = state.plan_changed_month
         self._quotas = plans.day_quotas(self.plan, self.calendar.day(self.now_ms()))
-        self._enter_month(self.calendar.day(state.opened_ms))
-        for month, closed in state.statements.items():
-            self._is_closed = closed["charged_on"] is None
-            self._month = month if self._is_closed else billing.next_month(month)
-        self._next_event_ms = billing.next_event(self._terms, self._month, is_closed=self._is_closed)
+        self._enter(month_of(self.calendar.day(state.opened_ms)))
+        for statement in state.statements.values():
+            self._enter_after(statement)
 
     # --- sessions ---------------------------------------------------------------------------------
 
@@ -543,10 +543,43 @@ class App:
 
     # --- what other server processes did -----------------------------------------------------------
 
+    def kept(self) -> Kept:
+        """What a process that starts later must know."""
+        return Kept(
+            clock=self.clock,
+            ticket_salt=self._ticket_salt,
+            plan=self.plan.name,
+            plan_changed_month=self._plan_changed_month,
+            month=self._month,
+            statements=self.statements,
+            groups=list(self.groups.all()),
+            groups_made=self.groups.made,
+            faults=self.faults.rules,
+            generations=self._generations,
+            kicked_s=self._kicked_s,
+            calls=self.calls.kept(),
+        )
+
+    def take_kept(self, kept: Kept, plan: plans.Plan) -> None:
+        """Begin with what another process has kept; `plan` is the one that it names."""
+        self.clock.fixed_ms, self.clock.reached_ms = kept.clock.fixed_ms, kept.clock.reached_ms
+        self.clock.epoch = kept.clock.epoch
+        self._derive_tickets(kept.ticket_salt)
+        self.take_plan(plan, kept.plan_changed_month)
+        self.statements = kept.statements
+        self._enter(kept.month)
+        for statement in kept.statements.values():
+            self._enter_after(statement)
+        self.groups.restore({group.group_id: group for group in kept.groups}, kept.groups_made)
+        self.faults.restore(kept.faults)
+        self._generations = Counter(kept.generations)
+        self._kicked_s = kept.kicked_s
+        self.calls.take_kept(kept.calls)
+
     def take_opening(self, time_ms: int, text: Mapping[str, Any]) -> None:
         self.clock.fixed_ms, self.clock.reached_ms = text["fixed_ms"], time_ms
         self._derive_tickets(text["ticket_salt"])
-        self._enter_month(self.calendar.day(time_ms))
+        self._enter(month_of(self.calendar.day(time_ms)))
 
     def take_clock(self, time_ms: int, text: Mapping[str, Any]) -> None:
         self.clock.fixed_ms, self.clock.reached_ms, self.clock.epoch = text["fixed_ms"], time_ms, text["epoch"]
@@ -560,9 +593,7 @@ class App:
         """A statement, or that it was charged."""
         month = text["month"]
         self.statements[month] = statement = {**self.statements.get(month, {}), **text}
-        self._is_closed = statement["charged_on"] is None
-        self._month = month if self._is_closed else billing.next_month(month)
-        self._next_event_ms = billing.next_event(self._terms, self._month, is_closed=self._is_closed)
+        self._enter_after(statement)
 
     async def end_replaced(self, user: int, instance: int, platform: int) -> None:
         """The sessions here that a login elsewhere has replaced."""
@@ -585,6 +616,7 @@ class App:
 
     def _derive_tickets(self, salt: str) -> None:
         """Tickets are derived, not stored: they hold after a restart and cost no memory. The salt is new at a reset."""
+        self._ticket_salt = salt
         key = blake2b(self.settings.key.encode(), digest_size=32).digest()
         self._ticket_key = blake2b(salt.encode(), key=key, digest_size=32).digest()
 
@@ -665,19 +697,23 @@ class App:
     async def user_ids(self, numbers: Sequence[int]) -> list[str]:
         return await self.store.names(numbers)
 
-    def _enter_month(self, day: int) -> None:
-        self._month, self._is_closed = month_of(day), False
-        self._next_event_ms = billing.closes_at_ms(self._terms, self._month)
+    def _enter_after(self, statement: Mapping[str, Any]) -> None:
+        """Wait for the charge of this month, or for the end of the next one."""
+        month, is_closed = statement["month"], statement["charged_on"] is None
+        self._enter(month if is_closed else billing.next_month(month), is_closed=is_closed)
+
+    def _enter(self, month: str, *, is_closed: bool = False) -> None:
+        self._month, self._is_closed = month, is_closed
+        self._next_event_ms = billing.next_event(self._terms, month, is_closed=is_closed)
 
     async def _settle_at(self, now_ms: int, epoch: int | None = None) -> None:
         while now_ms >= self._next_event_ms:
             if self._is_closed:
                 await self._charge(self._month, epoch)
-                self._month, self._is_closed = billing.next_month(self._month), False
+                self._enter(billing.next_month(self._month))
             else:
                 await self._close(self._month, epoch)
-                self._is_closed = True
-            self._next_event_ms = billing.next_event(self._terms, self._month, is_closed=self._is_closed)
+                self._enter(self._month, is_closed=True)
 
     async def _close(self, month: str, epoch: int | None) -> None:
         usage = await self._usage(month, billing.closes_at_ms(self._terms, month))

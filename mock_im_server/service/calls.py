@@ -11,6 +11,7 @@ from mock_im_server.domain.calendar import month_days
 from mock_im_server.domain.calls import Call, CallTrial
 from mock_im_server.journal import Row
 from mock_im_server.pieces import emptied
+from mock_im_server.service.kept import CallsKept
 from mock_im_server.service.origin import Origin
 
 if TYPE_CHECKING:
@@ -114,6 +115,15 @@ class Calls:
                 "source": notice.source,
             },
         }
+
+    def kept(self) -> CallsKept:
+        return CallsKept(self._opened_ms, list(self._calls.values()), self._seconds)
+
+    def take_kept(self, kept: CallsKept) -> None:
+        self._opened_ms = kept.opened_ms
+        self._calls = {call.call_id: call for call in kept.calls}
+        self._running = {call.call_id for call in kept.calls if not call.has_ended}
+        self._seconds = defaultdict(dict, kept.seconds)
 
     def restore(self, rows: Sequence[tuple[int, int, Mapping[str, Any]]]) -> None:
         """Take over what a journal says: kind, app's time and text of each row."""

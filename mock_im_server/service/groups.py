@@ -68,6 +68,11 @@ class Groups:
     def __getitem__(self, group_id: str) -> Group:
         return self._by_id[group_id]
 
+    @property
+    def made(self) -> int:
+        """How many there ever were."""
+        return self._made
+
     def get(self, group_id: str) -> Group | None:
         return self._by_id.get(group_id)
 

@@ -14,6 +14,7 @@ from mock_im_server.domain.groups import MEMBER, OWNER, Group, Member
 from mock_im_server.domain.plans import Plan
 from mock_im_server.journal import Row
 from mock_im_server.service.accounts import KICK_BY_REST
+from mock_im_server.service.kept import Kept
 
 if TYPE_CHECKING:
     from mock_im_server.service.app import App
@@ -30,6 +31,10 @@ class Replay:
         self._names: dict[int, str] = {}
         """Of the users that the rows at hand name by number."""
         self._ending: set[asyncio.Task[None]] = set()
+
+    def begin(self, kept: Kept) -> None:
+        """Take over what another process has kept."""
+        self._app.take_kept(kept, self._plans[kept.plan])
 
     async def take(self, rows: Sequence[Row]) -> None:
         """Rows in the order in which they were told."""

@@ -132,6 +132,7 @@ class SharedApps(Apps):
             await redis.expire(keys.DRAINER, DRAINER_S)
         self.listener.leads = True
         await self._forget_the_dead()
+        await self.listener.shorten()
         for sdkappid, prefix in list(self._prefixes.items()):
             if sdkappid not in self:
                 continue

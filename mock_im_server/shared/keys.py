@@ -8,6 +8,8 @@ GENERATION: Final = "im:generation"
 """A counter: an app that is reset begins anew under another prefix."""
 NEWS: Final = "im:news"
 """A stream: apps that were made or reset, access points, choices of routing, webhooks."""
+NEWS_FORGOTTEN: Final = "im:news:forgotten"
+"""Up to this entry, news that later ones repeat are gone."""
 DRAINER: Final = "im:drainer"
 """The process that writes the journals of all apps to its disk."""
 ALIVE: Final = "im:alive:"
@@ -25,8 +27,18 @@ def events(prefix: str) -> str:
 
 
 def news(prefix: str) -> str:
-    """A stream: rows that every process must know; kept, so that one that starts hears them all."""
+    """A stream: rows that every process must know; one that starts hears all that are behind the base."""
     return prefix + "news"
+
+
+def base(prefix: str) -> str:
+    """What the first of the news came to, as one process knew it."""
+    return prefix + "base"
+
+
+def forgotten(prefix: str) -> str:
+    """Entries of the news before this one may be gone."""
+    return prefix + "forgotten"
 
 
 def whispers(prefix: str) -> str:
@@ -46,4 +58,4 @@ def drained(prefix: str) -> str:
 
 def of_processes(prefix: str) -> list[str]:
     """What a process may still write that has not heard yet that its app was reset."""
-    return [*(of(prefix) for of in (events, news, whispers, online, drained)), prefix + "counters"]
+    return [*(of(prefix) for of in (events, news, base, forgotten, whispers, online, drained)), prefix + "counters"]

@@ -7,6 +7,7 @@ other. Between requests it listens every few milliseconds, for the sake of sessi
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +15,7 @@ from redis.asyncio import Redis
 
 from mock_im_server.service import App
 from mock_im_server.service.replay import Replay
-from mock_im_server.shared import keys
+from mock_im_server.shared import base, keys
 from mock_im_server.shared.connection import repeated
 from mock_im_server.shared.stream_journal import RETRY_S, decode_rows, encode
 from mock_im_server.stores.base import StoreAwayError
@@ -23,6 +24,9 @@ from mock_im_server.stores.redis import AWAY
 LISTEN_INTERVAL_S: Final = 0.02
 ENTRIES_AT_ONCE: Final = 1_000
 WHISPERS_KEPT_MS: Final = 5_000
+SILENT_S: Final = base.KEPT_MS / 2_000
+"""A process that has not listened for so long, half of what news are kept for, looks whether it has missed any."""
+ATTEMPTS: Final = 20
 
 _decode: Final = msgspec.msgpack.Decoder().decode
 
@@ -100,7 +104,14 @@ class _Followed:
         self.app = app
         self.peers = peers
         self.replay = replay
+        self.prefix = prefix
         self.news, self.whispers = keys.news(prefix), keys.whispers(prefix)
+        self.entries_left = 0
+        """Of the news, when this process last wrote a base."""
+
+
+class OutdatedError(Exception):
+    """Raised when this process has not listened for so long that there were news which it cannot hear any more."""
 
 
 class Listener:
@@ -114,6 +125,8 @@ class Listener:
         self._heard: dict[tuple[str, bytes], int] = {}
         self._lock = asyncio.Lock()
         self._begun = 0
+        self._read_s: float | None = None
+        self._news_left = 0
         self.leads = False
         """Whether this process does what one of them must do."""
         self._delivering: set[asyncio.Task[None]] = set()
@@ -121,10 +134,50 @@ class Listener:
         """Told what others tell about apps, access points, routing and webhooks."""
 
     async def follow(self, app: App, peers: AppPeers, replay: Replay, prefix: str) -> None:
-        """Hear an app's news from its beginning, and from now on what is whispered."""
+        """Hear what an app's news have come to and all news behind that, and from now on what is whispered."""
         followed = _Followed(app, peers, replay, prefix)
-        self._read_to |= {followed.news: b"0", followed.whispers: await self._end_of(followed.whispers)}
+        whispers_end = await self._end_of(followed.whispers)
+        found, entries = await base.so_far(self._redis, prefix)
+        self._read_to |= {followed.news: b"0", followed.whispers: whispers_end}
+        if found is not None:
+            replay.begin(found.kept)
+            self._read_to[followed.news] = found.entry
+            self._heard |= {(followed.news, server): number for server, number in found.heard.items()}
+        await self._hear_rows(followed, followed.news, entries)
         self._apps[followed.news] = self._apps[followed.whispers] = followed
+
+    async def shorten(self) -> None:
+        """Drop news that nobody needs any more. For one process at a time, the one that leads."""
+        for followed in dict.fromkeys(self._apps.values()):
+            if await base.is_due(self._redis, followed.prefix, followed.entries_left):
+                found = await self._base(followed)
+                if found is not None:
+                    followed.entries_left = await base.write(self._redis, followed.prefix, found)
+        if await self._redis.xlen(keys.NEWS) - self._news_left >= base.EVERY_ENTRIES:
+            entries = await self._redis.xrange(keys.NEWS)
+            gone = list(base.repeated_later([(entry, _about(_decode(fields[b"news"]))) for entry, fields in entries]))
+            if gone:
+                # Said first: a process that has not heard them must not go on as if it had.
+                await self._redis.set(keys.NEWS_FORGOTTEN, gone[0])
+                await self._redis.xdel(keys.NEWS, *gone)
+            self._news_left = len(entries) - len(gone)
+
+    async def _base(self, followed: _Followed) -> base.Base | None:
+        """The app as of an entry; None where rows of this process are on their way all the time."""
+        app, journal = followed.app, followed.app.journal
+        for _ in range(ATTEMPTS):
+            await journal.written()
+            rows = journal.rows
+            await self.catch_up()
+            # Sessions that the news have ended do so beside, and have their turn first.
+            await asyncio.sleep(0)
+            if app.is_retired:
+                return None
+            # Nothing of one's own is known here that is not in the stream, and what is there was heard.
+            if journal.is_written and journal.rows == rows:
+                heard = {server: number for (stream, server), number in self._heard.items() if stream == followed.news}
+                return base.Base(self._read_to[followed.news], heard, app.kept())
+        return None
 
     def forget(self, prefix: str) -> None:
         for stream in (keys.news(prefix), keys.whispers(prefix)):
@@ -166,6 +219,10 @@ class Listener:
     async def _read(self) -> bool:
         """Whether there may be more."""
         found = await repeated(self._redis, self._fetched)
+        now_s = asyncio.get_running_loop().time()
+        if self._read_s is not None and now_s - self._read_s > SILENT_S:
+            await repeated(self._redis, partial(self._check_that_nothing_is_missed, now_s - self._read_s))
+        self._read_s = now_s
         for name, entries in found:
             stream = name.decode()
             if stream == keys.NEWS:
@@ -184,6 +241,16 @@ class Listener:
             for streams in at_one_node:
                 pipe.xread({name: self._read_to[name] for name in streams}, count=ENTRIES_AT_ONCE)
             return [found for answer in await pipe.execute() for found in answer]
+
+    async def _check_that_nothing_is_missed(self, silent_s: float) -> None:
+        """After a silence. Raises OutdatedError."""
+        ends = {keys.NEWS: keys.NEWS_FORGOTTEN}
+        ends |= {app.news: keys.forgotten(app.prefix) for app in self._apps.values()}
+        for stream, end in ends.items():
+            forgotten = await self._redis.get(end)
+            if forgotten is not None and base.order_of(self._read_to[stream]) < base.order_of(forgotten):
+                message = f"this process was silent for {silent_s:.0f} s, and others have dropped news that it needs"
+                raise OutdatedError(message)
 
     async def _hear(self, entries: Sequence[tuple[bytes, type_fields]]) -> None:
         for entry, fields in entries:
@@ -217,6 +284,12 @@ class Listener:
     async def _end_of(self, stream: str) -> bytes:
         last = await self._redis.xrevrange(stream, count=1)
         return bytes(last[0][0]) if last else b"0"
+
+
+def _about(news: Mapping[str, Any]) -> tuple[str, object]:
+    """What news replace: the last ones of the same thing."""
+    ((what, said),) = news.items()
+    return what, said if what == "app" else said.get("code", said.get("sdkappid"))
 
 
 async def _deliver(app: App, fields: type_fields) -> None:
