@@ -299,6 +299,7 @@ def of_workers(say: type_say, play_s: float = PLAY_SHARED_S) -> Soaked:
         watched = {f"server {number}": _of_process(pid) for number, pid in enumerate(ready["pids"], 1)}
         client = stack.enter_context(closing(Redis.from_url(redis.url)))
         watched["Redis, news excepted"] = partial(_of_redis, client)
+        watched["news in Redis"] = lambda: (_of_streams(client, "*news"), 0)
         return asyncio.run(_played(ready, watched, play_s, say, can_save=False))
 
 
@@ -308,10 +309,13 @@ def _of_process(pid: int) -> type_measure:
 
 
 def _of_redis(client: Redis) -> tuple[int, int]:
-    """Without news, which are kept for processes that start later, and without the last whispers."""
-    streams = [*client.scan_iter("*news"), *client.scan_iter("*whispers")]
-    told = sum(client.memory_usage(key, samples=0) or 0 for key in streams)
+    """Without news and whispers: of those it has the last moments', which now are more and now are less."""
+    told = _of_streams(client, "*news") + _of_streams(client, "*whispers")
     return client.info("memory")["used_memory"] - told, 0
+
+
+def _of_streams(client: Redis, names: str) -> int:
+    return sum(client.memory_usage(key, samples=0) or 0 for key in client.scan_iter(names))
 
 
 async def _played(

@@ -24,7 +24,7 @@ from mock_im_server.shared.connection import ended
 from mock_im_server.shared.drain import Drain
 from mock_im_server.shared.peers import AppPeers, Listener
 from mock_im_server.shared.stream_journal import StreamJournal
-from mock_im_server.stores.redis import RedisStore
+from mock_im_server.stores.redis import AWAY, RedisStore
 
 ALIVE_S: Final = 10
 """So long after its last sign a process is taken for dead, and its unfinished actions for unanswered."""
@@ -63,8 +63,24 @@ class SharedApps(Apps):
         old = self._leave(sdkappid)
         app = await self._begun(old.settings, fixed_ms)
         # After the others have been told: they may be reading what is deleted now.
-        self._free(sdkappid, old.release())
+        self._free(sdkappid, self._released(old))
         return app
+
+    @staticmethod
+    async def _released(old: App) -> None:
+        assert isinstance(old.journal, StreamJournal), "as assembled"
+        await old.journal.ended()
+        await old.release()
+
+    async def _forgotten(self, old: App, prefix: str) -> None:
+        """Whoever has reset the app frees its keys, but for what this process may have written since then."""
+        assert isinstance(old.journal, StreamJournal), "as assembled"
+        assert isinstance(old.store, RedisStore), "as assembled"
+        await old.journal.ended()
+        with suppress(*AWAY):
+            await self._redis.unlink(*keys.of_processes(prefix))
+        old.store.forget()
+        await old.forget()
 
     def _free(self, sdkappid: int, freeing: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(freeing, name=f"reset {sdkappid}")
@@ -195,11 +211,8 @@ class SharedApps(Apps):
         if self._prefixes.get(sdkappid) == entry["prefix"]:
             return
         if sdkappid in self._apps:
-            old = self._leave(sdkappid)
-            assert isinstance(old.store, RedisStore), "as assembled"
-            # Whoever has reset it frees the keys.
-            old.store.forget()
-            self._free(sdkappid, old.forget())
+            prefix = self._prefixes[sdkappid]
+            self._free(sdkappid, self._forgotten(self._leave(sdkappid), prefix))
         self._prefixes[sdkappid] = entry["prefix"]
         settings = AppSettings(**entry["settings"])
         self._check(settings)

@@ -96,6 +96,11 @@ class StreamJournal:
         """Take no further row: what comes after a reset belongs to nobody."""
         self._is_closed = True
 
+    async def ended(self) -> None:
+        """Return when, after `close`, nothing of this process can come to the streams any more."""
+        if self._sending is not None:
+            await asyncio.wait([self._sending])
+
     async def _send(self) -> None:
         while (self._waiting or self._lost) and not self._is_closed:
             rows, self._pending = self._pending, []

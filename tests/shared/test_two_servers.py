@@ -17,9 +17,12 @@ from mock_im_server import journal as log
 from mock_im_server.app import running
 from mock_im_server.domain.capacity import State
 from mock_im_server.domain.faults import FaultRule
+from mock_im_server.journal import Row
 from mock_im_server.service import LoginRequest
 from mock_im_server.service.app import FAR_LOGINS
 from mock_im_server.service.groups import NewGroup
+from mock_im_server.shared.apps import SharedApps
+from mock_im_server.shared.stream_journal import StreamJournal
 from mock_im_server.stores.base import StoreAwayError
 from mock_im_server.stores.redis import RedisStore
 from mock_im_server.wire import frames
@@ -182,6 +185,27 @@ async def test_a_clock_moves_for_all_and_closes_the_month_once(servers: tuple[Se
     assert statements[0]["charged_on"] == "2026-11-03"
     assert {server.app.now_ms() for server in servers} == {at_ms("2026-11-04")}
     assert (await one.app.status())["dau"] == 1
+
+
+async def test_what_a_process_writes_before_it_hears_of_a_reset_is_freed_once_it_does(
+    servers: tuple[Server, Server], redis: RedisServer
+) -> None:
+    one, two = servers
+    async with Redis.from_url(redis.url) as client:
+        (news,) = [key async for key in client.scan_iter("*}:news")]
+        prefix = news.removesuffix(b"news")
+        assert isinstance(two.running.apps, SharedApps)
+        async with two.running.apps.listener._lock:  # It hears nothing now.
+            await one.running.apps.reset(SDKAPPID)
+            await one.running.apps.freed()
+            late = StreamJournal(client, prefix.decode(), "two", Path())
+            late.append(Row(1, 0, log.GROUP_CHANGED, text="{}"))
+            await late.written()
+
+        await two.running.apps.catch_up()
+        await two.running.apps.freed()
+
+        assert [key async for key in client.scan_iter(prefix + b"*")] == [prefix + b"epoch"]
 
 
 async def test_the_journal_holds_the_rows_of_both_in_one_order(servers: tuple[Server, Server]) -> None:
