@@ -24,6 +24,7 @@ from mock_im_server.shared.connection import ended
 from mock_im_server.shared.drain import Drain
 from mock_im_server.shared.peers import AppPeers, Listener
 from mock_im_server.shared.stream_journal import StreamJournal
+from mock_im_server.stores.base import StoreAwayError
 from mock_im_server.stores.redis import AWAY, RedisStore
 
 ALIVE_S: Final = 10
@@ -124,7 +125,7 @@ class SharedApps(Apps):
             while True:
                 try:
                     await self._beat()
-                except (RedisError, RedisClusterException):
+                except (RedisError, RedisClusterException, StoreAwayError):
                     await asyncio.gather(*self._stopped_drains())
                 await asyncio.sleep(BEAT_S)
         finally:
