@@ -113,7 +113,8 @@ class SharedApps(Apps):
 
     async def run(self) -> None:
         """Listen, say that this process lives, and write the journals while nobody else does. Until cancelled."""
-        tasks = [asyncio.create_task(part) for part in (self.listener.run(), self._keep_up(), super().run())]
+        parts = self.listener.run(), self._keep_up(), self._shorten(), super().run()
+        tasks = [asyncio.create_task(part) for part in parts]
         try:
             await asyncio.gather(*tasks)
         finally:
@@ -125,7 +126,7 @@ class SharedApps(Apps):
             while True:
                 try:
                     await self._beat()
-                except (RedisError, RedisClusterException, StoreAwayError):
+                except (RedisError, RedisClusterException):
                     await asyncio.gather(*self._stopped_drains())
                 await asyncio.sleep(BEAT_S)
         finally:
@@ -138,6 +139,14 @@ class SharedApps(Apps):
             if await self._redis.get(keys.DRAINER) == self._server.encode():
                 await self._redis.delete(keys.DRAINER)
 
+    async def _shorten(self) -> None:
+        # Beside the beat, by which the others know that this process lives: under load it may take a while.
+        while True:
+            await asyncio.sleep(BEAT_S)
+            if self.listener.leads:
+                with suppress(StoreAwayError, *AWAY):
+                    await self.listener.shorten()
+
     async def _beat(self) -> None:
         redis = self._redis
         await redis.set(keys.ALIVE + self._server, 1, ex=ALIVE_S)
@@ -149,7 +158,6 @@ class SharedApps(Apps):
             await redis.expire(keys.DRAINER, DRAINER_S)
         self.listener.leads = True
         await self._forget_the_dead()
-        await self.listener.shorten()
         for sdkappid, prefix in list(self._prefixes.items()):
             if sdkappid not in self:
                 continue
