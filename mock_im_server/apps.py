@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,7 @@ from mock_im_server.domain.calendar import DAY_MS, BillingCalendar, iso_day
 from mock_im_server.domain.clock import EARLIEST_MS, LATEST_MS, Clock
 from mock_im_server.journal import Appendable, Journal
 from mock_im_server.service import App
-from mock_im_server.stores.base import Store
+from mock_im_server.stores.base import Store, StoreAwayError
 
 FIRST_SDKAPPID: Final = 1_400_000_001
 SDKAPPID_MAX: Final = (1 << 32) - 1
@@ -101,7 +102,8 @@ class Apps(Mapping[int, App]):
         while True:
             await asyncio.sleep(SETTLE_INTERVAL_S)
             for app in list(self._apps.values()):
-                await app.settled_ms()
+                with suppress(StoreAwayError):  # The next round may find it.
+                    await app.settled_ms()
 
     async def keep_checkpoints(self) -> None:
         """Have journals folded beside, so that a server that comes back need not read all of them; until cancelled."""

@@ -45,11 +45,6 @@ class Clock:
             message = f"the clock ends at {LATEST_MS} ms, the year 2200; {time_ms} ms lies beyond"
             raise ClockRefusedError(message)
 
-    def move_to(self, time_ms: int, *, real_ms: int) -> None:
-        """Stand still at `time_ms`. Raises ClockRefusedError like `check_move`."""
-        self.check_move(time_ms, real_ms=real_ms)
-        self.fixed_ms = time_ms
-
     def check_release(self, *, real_ms: int) -> None:
         """Raises ClockRefusedError when real time lies in the app's past."""
         now_ms = self.now_ms(real_ms)
@@ -57,8 +52,13 @@ class Clock:
             message = f"the clock stands at {now_ms} ms, ahead of real time ({real_ms} ms)"
             raise ClockRefusedError(message)
 
-    def release(self, *, real_ms: int) -> None:
-        """Follow real time from now on. Raises ClockRefusedError like `check_release`."""
-        self.check_release(real_ms=real_ms)
-        now_ms = self.now_ms(real_ms)
-        self.fixed_ms, self.reached_ms = None, now_ms
+    def move(self, time_ms: int, fixed_ms: int | None, epoch: int) -> None:
+        """Go on at `time_ms`, standing still there or running. What was overtaken by a later move is left out."""
+        if epoch >= self.epoch:
+            self.fixed_ms, self.reached_ms, self.epoch = fixed_ms, time_ms, epoch
+
+    def reach(self, time_ms: int) -> None:
+        """Show no time before `time_ms`: a month was settled then, by a move that may never end."""
+        self.reached_ms = max(self.reached_ms, time_ms)
+        if self.fixed_ms is not None:
+            self.fixed_ms = max(self.fixed_ms, time_ms)

@@ -9,6 +9,7 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
@@ -53,6 +54,9 @@ FAR_LOGINS: Final = 256
 """Logins that a store on the network is asked for at once, so that others are checked meanwhile."""
 _TURNS: Final = 3
 """Turns of the loop until a reply was read and the next call is on its way."""
+
+_MOVER_LOST_S: Final = 1.0
+"""So long after a clock began to move, whoever waits for it looks whether anybody is still at it."""
 
 _TINY_ID_DIGITS_MAX: Final = 19
 _ONE_CONNECTION: Final = Effects(draws=(Draw(CONNECTIONS, 1),))
@@ -123,6 +127,7 @@ class App:
         self._real_ms = real_ms
         self.peers: Peers = Alone()
         """The other server processes of this app."""
+        self._moving = asyncio.Lock()
         self._book = book
         self._mac = usersig.mac_of(settings.key)
         self._last_check = ("", "", 0), codes.USERSIG_EMPTY
@@ -219,7 +224,7 @@ class App:
         logins = registered = 0
         async for part, refusals, outcomes in self._decided_logins(requests, day, at, real_s):
             answers += [
-                await self._retried(request)
+                await self._retried(request, at.epoch)
                 if outcome.code == STALE_EPOCH
                 else self._login_refused(request, outcome, code or outcome.code, now_ms)
                 if code or outcome.code
@@ -327,15 +332,8 @@ class App:
         )
         return frames.answer(head, code, codes.TEXTS[code])
 
-    async def _heard_more(self) -> None:
-        """Wait until this process knows why its epoch is stale. Raises StoreAwayError when the app is no more."""
-        await self.peers.wait()
-        if self.is_retired:
-            # Reset by another process: its store will never take anything again.
-            raise StoreAwayError(f"app {self.settings.sdkappid} was reset meanwhile")
-
-    async def _retried(self, request: LoginRequest) -> bytes:
-        await self._heard_more()
+    async def _retried(self, request: LoginRequest, stale_epoch: int) -> bytes:
+        await self._heard_more(stale_epoch)
         (answer,) = await self.login([request])
         return answer
 
@@ -462,24 +460,34 @@ class App:
     # --- time and money ---------------------------------------------------------------------------
 
     async def move_clock(self, time_ms: int) -> None:
-        """Stand still at `time_ms`; months that end on the way are closed, charges fall due, each at its instant."""
-        self.clock.check_move(time_ms, real_ms=self._real_ms())
-        await self._move(time_ms, lambda: self.clock.move_to(time_ms, real_ms=self._real_ms()))
+        """Stand still at `time_ms`; months that end on the way are closed, charges fall due, each at its instant.
+
+        Raises ClockRefusedError, and StoreAwayError where it took so long that another process has taken over.
+        """
+        async with self._alone():
+            await self._move_to(time_ms)
+
+    async def advance_clock(self, by_ms: int) -> None:
+        """As `move_clock`, so much further than the clock stands; two at the same time add up."""
+        async with self._alone():
+            await self._move_to(self.now_ms() + by_ms)
 
     async def release_clock(self) -> None:
-        """Follow real time."""
-        real_ms = self._real_ms()
-        self.clock.check_release(real_ms=real_ms)
-        await self._move(real_ms, lambda: self.clock.release(real_ms=real_ms))
+        """Follow real time. Raises as `move_clock`."""
+        async with self._alone():
+            real_ms = self._real_ms()
+            self.clock.check_release(real_ms=real_ms)
+            await self._move(real_ms, None)
 
     async def settled_ms(self) -> int:
         """The app's time, after what is due by then is closed and charged.
 
         A clock that runs by itself needs a call now and then.
         """
-        now_ms = self.now_ms()
-        if now_ms >= self._next_event_ms and self.peers.settles:
-            await self._settle_at(now_ms)
+        while (now_ms := self.now_ms()) >= self._next_event_ms and self.peers.settles:
+            async with self._alone():
+                if (now_ms := self.now_ms()) >= self._next_event_ms:
+                    await self._move(now_ms, self.clock.fixed_ms)
         return now_ms
 
     async def change_plan(self, plan: plans.Plan) -> None:
@@ -582,7 +590,7 @@ class App:
         self._enter(month_of(self.calendar.day(time_ms)))
 
     def take_clock(self, time_ms: int, text: Mapping[str, Any]) -> None:
-        self.clock.fixed_ms, self.clock.reached_ms, self.clock.epoch = text["fixed_ms"], time_ms, text["epoch"]
+        self.clock.move(time_ms, text["fixed_ms"], text["epoch"])
 
     def take_plan(self, plan: plans.Plan, month: str) -> None:
         self.plan = self.rules.limits(plan)
@@ -593,6 +601,7 @@ class App:
         """A statement, or that it was charged."""
         month = text["month"]
         self.statements[month] = statement = {**self.statements.get(month, {}), **text}
+        self.clock.reach(statement["charged_at_ms"] or statement["closed_at_ms"])
         self._enter_after(statement)
 
     async def end_replaced(self, user: int, instance: int, platform: int) -> None:
@@ -661,7 +670,7 @@ class App:
         """Outcomes of actions that hold under any clock: a stale epoch is simply taken again."""
         outcomes = await self.store.apply(actions)
         while any(outcome.code == STALE_EPOCH for outcome in outcomes):
-            await self._heard_more()
+            await self._heard_more(actions[0].epoch)
             actions = [action._replace(epoch=self.clock.epoch) for action in actions]
             outcomes = await self.store.apply(actions)
         return outcomes
@@ -681,10 +690,11 @@ class App:
         """As `decided`, for a batch: one epoch holds for all of it, so that the clock moves in none."""
         while True:
             now_ms = await self.settled_ms()
+            epoch = self.clock.epoch
             outcomes = await self.store.apply(build(now_ms))
             if outcomes[0].code != STALE_EPOCH:
                 return outcomes, now_ms
-            await self._heard_more()
+            await self._heard_more(epoch)
 
     async def take_seq(self) -> tuple[Outcome, int]:
         """A place in the one order for a row that changes no count, and the app's time of it."""
@@ -706,28 +716,26 @@ class App:
         self._month, self._is_closed = month, is_closed
         self._next_event_ms = billing.next_event(self._terms, month, is_closed=is_closed)
 
-    async def _settle_at(self, now_ms: int, epoch: int | None = None) -> None:
+    async def _settle_at(self, now_ms: int, epoch: int) -> None:
         while now_ms >= self._next_event_ms:
             if self._is_closed:
                 await self._charge(self._month, epoch)
-                self._enter(billing.next_month(self._month))
             else:
                 await self._close(self._month, epoch)
-                self._enter(self._month, is_closed=True)
 
-    async def _close(self, month: str, epoch: int | None) -> None:
+    async def _close(self, month: str, epoch: int) -> None:
         usage = await self._usage(month, billing.closes_at_ms(self._terms, month))
         closed = billing.statement(self._terms, month, usage, units_of=self.rules.units)
-        self.statements[month] = closed
         # Groups that live on are the next month's first count.
         peak = Peak(groups.peak_groups(billing.next_month(month)), groups.GROUPS)
         await self.record(log.MONTH_CLOSED, closed["closed_at_ms"], closed, Effects(peaks=(peak,)), epoch)
+        self.take_statement(closed)
 
-    async def _charge(self, month: str, epoch: int | None) -> None:
+    async def _charge(self, month: str, epoch: int) -> None:
         charged = billing.charged(self._terms, self.statements[month])
-        self.statements[month] = charged
         charge = {key: charged[key] for key in ("month", "total_cents", "currency", "charged_on", "charged_at_ms")}
         await self.record(log.CHARGED, charged["charged_at_ms"], charge, epoch=epoch)
+        self.take_statement(charge)
 
     async def _usage(self, month: str, now_ms: int) -> billing.Usage:
         """What a month has used so far."""
@@ -741,14 +749,48 @@ class App:
             call_seconds=self.calls.seconds(month, now_ms),
         )
 
-    async def _move(self, time_ms: int, move: Callable[[], None]) -> None:
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Nobody else moves the clock or settles a month meanwhile, here or at another process.
+
+        Raises StoreAwayError. What runs inside must not wait for a clock that moves.
+        """
+        async with self._moving, self.peers.exclusive():
+            self._check_that_it_lasts()
+            yield
+
+    async def _move_to(self, time_ms: int) -> None:
+        self.clock.check_move(time_ms, real_ms=self._real_ms())
+        await self._move(time_ms, time_ms)
+
+    async def _move(self, time_ms: int, fixed_ms: int | None) -> None:
         """Stop everybody's actions under the old clock, settle what is due, and go on under the new one."""
         epoch = await self.store.next_epoch()
         # Until the end only this call acts: what other requests had built is refused and built again, after.
         await self._settle_at(time_ms, epoch)
-        move()
-        self.clock.epoch = epoch
-        await self.record(log.CLOCK_MOVED, self.now_ms(), {"fixed_ms": self.clock.fixed_ms, "epoch": epoch})
+        moved = {"fixed_ms": fixed_ms, "epoch": epoch}
+        await self.record(log.CLOCK_MOVED, time_ms, moved, epoch=epoch)
+        self.take_clock(time_ms, moved)
+
+    async def _heard_more(self, stale_epoch: int) -> None:
+        """Return when this process knows a later epoch. Raises StoreAwayError when the app is no more.
+
+        Whoever moves the clock tells so at the end. Where a process died on the way, the clock goes on from where it
+        had come: all actions would be refused for ever.
+        """
+        look_at_s = asyncio.get_running_loop().time() + _MOVER_LOST_S
+        while self.clock.epoch <= stale_epoch:
+            await self.peers.wait()
+            self._check_that_it_lasts()
+            if asyncio.get_running_loop().time() >= look_at_s:
+                async with self._alone():
+                    if self.clock.epoch <= stale_epoch:
+                        await self._move(self.now_ms(), self.clock.fixed_ms)
+
+    def _check_that_it_lasts(self) -> None:
+        if self.is_retired:
+            # Reset by another process: its store will never take anything again.
+            raise StoreAwayError(f"app {self.settings.sdkappid} was reset meanwhile")
 
     async def record(
         self, kind: int, time_ms: int, text: dict[str, Any], effects: Effects | None = None, epoch: int | None = None
@@ -758,6 +800,8 @@ class App:
             (outcome,) = await self.ordered([Action(self.clock.epoch, effects=effects)])
         else:
             (outcome,) = await self.store.apply([Action(epoch, effects=effects)])
+            if outcome.code == STALE_EPOCH:
+                raise StoreAwayError("moving the clock took so long that another process has moved it meanwhile")
         self.journal.append(Row(outcome.seq, time_ms, kind, text=json.dumps(text)))
         await self.journal.written()
 

@@ -1,6 +1,7 @@
 """What an app needs of the other server processes that serve it; mostly there are none."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Protocol
 
 
@@ -12,6 +13,9 @@ class Peers(Protocol):
 
     async def wait(self) -> None:
         """Return when there may be news: what this process knew is out of date."""
+
+    def exclusive(self) -> AbstractAsyncContextManager[None]:
+        """One process at a time moves the clock; who enters knows all that was told before. Raises StoreAwayError."""
 
     def logged_in(self, user: int, instance: int, platform: int, /) -> None:
         """A session has begun here: one that it replaces may be elsewhere."""
@@ -42,6 +46,9 @@ class Alone:
 
     async def wait(self) -> None:
         raise AssertionError("a process that is alone knows its clock")
+
+    def exclusive(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
     def logged_in(self, _user: int, _instance: int, _platform: int, /) -> None:
         return

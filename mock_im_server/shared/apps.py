@@ -119,7 +119,7 @@ class SharedApps(Apps):
             await asyncio.gather(*tasks)
         finally:
             for task in tasks:
-                await ended(task)
+                await ended(task, tidies_s=LAST_ROWS_S)
 
     async def _keep_up(self) -> None:
         try:

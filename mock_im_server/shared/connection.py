@@ -13,7 +13,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from mock_im_server.stores.base import StoreAwayError
-from mock_im_server.stores.redis import AWAY, drop_idle
+from mock_im_server.stores.redis import AWAY, drop_idle, let_end
 
 CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 5.0
@@ -60,6 +60,7 @@ async def repeated(redis: Redis, ask: Callable[[], Awaitable[_T]]) -> _T:
         try:
             return await ask()
         except AWAY as error:
+            let_end()
             await drop_idle(redis)
             if attempt == ATTEMPTS - 1:
                 message = f"Redis does not answer: {error}"
@@ -72,11 +73,11 @@ def own_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
 
 
-async def ended(task: asyncio.Task[None]) -> None:
-    """Cancel a task that talks to Redis, and wait for its end.
+async def ended(task: asyncio.Task[None], *, tidies_s: float = 0) -> None:
+    """Cancel a task that talks to Redis, and wait for its end; `tidies_s` is what it may need to leave things tidy.
 
     More than once: a client that reads may take a cancellation for its own time-out, and go on.
     """
     while not task.done():
         task.cancel()
-        await asyncio.wait([task], timeout=END_RETRY_S)
+        await asyncio.wait([task], timeout=tidies_s + END_RETRY_S)

@@ -41,6 +41,11 @@ def forgotten(prefix: str) -> str:
     return prefix + "forgotten"
 
 
+def moving(prefix: str) -> str:
+    """A lock: who holds it moves the clock and settles months."""
+    return prefix + "moving"
+
+
 def whispers(prefix: str) -> str:
     """A short stream: logins and pushes, for processes where the same users have sessions."""
     return prefix + "whispers"
@@ -58,4 +63,5 @@ def drained(prefix: str) -> str:
 
 def of_processes(prefix: str) -> list[str]:
     """What a process may still write that has not heard yet that its app was reset."""
-    return [*(of(prefix) for of in (events, news, base, forgotten, whispers, online, drained)), prefix + "counters"]
+    named = events, news, base, forgotten, moving, whispers, online, drained
+    return [*(of(prefix) for of in named), prefix + "counters"]

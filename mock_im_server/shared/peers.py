@@ -5,13 +5,14 @@ other. Between requests it listens every few milliseconds, for the sake of sessi
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
+from redis.asyncio.lock import Lock
 
 from mock_im_server.service import App
 from mock_im_server.service.replay import Replay
@@ -19,7 +20,7 @@ from mock_im_server.shared import base, keys
 from mock_im_server.shared.connection import repeated
 from mock_im_server.shared.stream_journal import RETRY_S, decode_rows, encode
 from mock_im_server.stores.base import StoreAwayError
-from mock_im_server.stores.redis import AWAY
+from mock_im_server.stores.redis import AWAY, answered
 
 LISTEN_INTERVAL_S: Final = 0.02
 ENTRIES_AT_ONCE: Final = 1_000
@@ -27,6 +28,8 @@ WHISPERS_KEPT_MS: Final = 5_000
 SILENT_S: Final = base.KEPT_MS / 2_000
 """A process that has not listened for so long, half of what news are kept for, looks whether it has missed any."""
 ATTEMPTS: Final = 20
+MOVE_S: Final = 10.0
+"""So long a process may take to move a clock; after that another one may, and the first one's rows are refused."""
 
 _decode: Final = msgspec.msgpack.Decoder().decode
 
@@ -51,6 +54,17 @@ class AppPeers:
     async def wait(self) -> None:
         await asyncio.sleep(LISTEN_INTERVAL_S / 10)
         await self._listener.catch_up()
+
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[None]:
+        lock = Lock(self._redis, keys.moving(self._prefix), timeout=MOVE_S, sleep=LISTEN_INTERVAL_S / 2)
+        await answered(lock.acquire())
+        try:
+            await self._listener.catch_up()
+            yield
+        finally:
+            with suppress(*AWAY):  # It has run out, or will.
+                await lock.release()
 
     def logged_in(self, user: int, instance: int, platform: int) -> None:
         self._logins += user, instance, platform

@@ -70,7 +70,7 @@ class RedisStore:
                     pipe.scard(self._set(name))
                 else:
                     pipe.hget(self._prefix + "sizes", name)
-            return [int(size or 0) for size in await _answered(pipe.execute())]
+            return [int(size or 0) for size in await answered(pipe.execute())]
 
     async def distinct(self, names: Sequence[str]) -> int:
         if not names:
@@ -81,7 +81,7 @@ class RedisStore:
             pipe.execute_command("BITOP", "OR", union, *map(self._bits, names))
             pipe.bitcount(union)
             pipe.delete(union)
-            _, count, _ = await _answered(pipe.execute())
+            _, count, _ = await answered(pipe.execute())
         return int(count)
 
     async def counters(self, names: Sequence[str]) -> list[int]:
@@ -101,7 +101,7 @@ class RedisStore:
                     pipe.sismember(self._set(name), str(number))
                 else:
                     pipe.getbit(self._bits(name), number)
-            return [bool(found) for found in await _answered(pipe.execute())]
+            return [bool(found) for found in await answered(pipe.execute())]
 
     async def numbers(self, members: Sequence[str]) -> list[int]:
         found = {member: number for member in members if (number := self._numbers.get(member))}
@@ -168,7 +168,7 @@ class RedisStore:
                     bits[held] = 1
                     pipe.set(self._bits(name), np.packbits(bits).tobytes())
                     pipe.hset(self._prefix + "sizes", name, str(int(bits.sum())))
-            await _answered(pipe.execute())
+            await answered(pipe.execute())
 
     async def _send(self) -> None:
         """One batch after the other, so that outcomes come in the order in which they were asked for."""
@@ -218,11 +218,18 @@ class RedisStore:
         return f"{self._prefix}bits/{name}"
 
     async def _do(self, *command: object) -> Any:  # noqa: ANN401 -- as Redis answers
-        return await _answered(self._redis.execute_command(*command))
+        return await answered(self._redis.execute_command(*command))
 
 
 def _nobody(_batch: int) -> None:
     return
+
+
+def let_end() -> None:
+    """End a task that was told to while it waited for Redis: its client may say instead that Redis is away."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def drop_idle(redis: Redis) -> None:
@@ -234,10 +241,12 @@ async def drop_idle(redis: Redis) -> None:
         await redis.connection_pool.disconnect(inuse_connections=False)
 
 
-async def _answered(asking: Awaitable[Any]) -> Any:  # noqa: ANN401 -- as Redis answers
+async def answered(asking: Awaitable[Any]) -> Any:  # noqa: ANN401 -- as Redis answers
+    """What Redis answers to what must not be asked twice. Raises StoreAwayError."""
     try:
         return await asking
     except AWAY as error:
+        let_end()
         message = f"Redis does not answer: {error}"
         raise StoreAwayError(message) from error
 

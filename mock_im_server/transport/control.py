@@ -230,7 +230,7 @@ async def _move_clock(request: web.Request, app: App) -> web.Response:
         elif wish.now_ms is not None:
             await app.move_clock(wish.now_ms)
         elif wish.advance_ms is not None:
-            await app.move_clock(app.now_ms() + wish.advance_ms)
+            await app.advance_clock(wish.advance_ms)
         else:
             raise web.HTTPBadRequest(text="say now_ms, advance_ms or real\n")
     except ClockRefusedError as error:

@@ -22,16 +22,29 @@ def test_a_real_clock_waits_when_the_machine_is_set_back() -> None:
 
 def test_a_clock_stands_where_it_was_moved() -> None:
     clock = Clock(fixed_ms=1_000)
-    clock.move_to(1_000, real_ms=0)
-    clock.move_to(2_000, real_ms=0)
+    clock.move(2_000, fixed_ms=2_000, epoch=1)
+    assert clock.now_ms(5_000) == 2_000
+
+
+def test_a_move_that_another_one_overtook_is_left_out() -> None:
+    clock = Clock(fixed_ms=1_000)
+    clock.move(3_000, fixed_ms=3_000, epoch=2)
+    clock.move(2_000, fixed_ms=2_000, epoch=1)
+    assert (clock.now_ms(0), clock.epoch) == (3_000, 2)
+
+
+@pytest.mark.parametrize("fixed_ms", [1_000, None])
+def test_a_clock_shows_no_time_before_what_was_settled(fixed_ms: int | None) -> None:
+    clock = Clock(fixed_ms=fixed_ms)
+    clock.reach(2_000)
+    clock.reach(1_500)
     assert clock.now_ms(0) == 2_000
 
 
 def test_a_clock_never_goes_back() -> None:
     clock = Clock(fixed_ms=1_000)
     with pytest.raises(ClockRefusedError, match="only moves forward"):
-        clock.move_to(999, real_ms=0)
-    assert clock.now_ms(0) == 1_000
+        clock.check_move(999, real_ms=0)
 
 
 @pytest.mark.parametrize(("time_ms", "is_allowed"), [(LATEST_MS, True), (LATEST_MS + 1, False)])
@@ -46,12 +59,12 @@ def test_a_clock_ends_with_the_year_2199(time_ms: int, *, is_allowed: bool) -> N
 
 def test_a_released_clock_follows_real_time_again() -> None:
     clock = Clock(fixed_ms=1_000)
-    clock.release(real_ms=3_000)
+    clock.check_release(real_ms=3_000)
+    clock.move(3_000, fixed_ms=None, epoch=1)
     assert (clock.now_ms(3_500), clock.fixed_ms) == (3_500, None)
 
 
 def test_a_clock_ahead_of_real_time_cannot_be_released() -> None:
     clock = Clock(fixed_ms=1_000)
     with pytest.raises(ClockRefusedError, match="ahead of real time"):
-        clock.release(real_ms=999)
-    assert clock.fixed_ms == 1_000
+        clock.check_release(real_ms=999)

@@ -15,7 +15,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from mock_im_server import journal as log
 from mock_im_server.app import running
+from mock_im_server.domain.calendar import DAY_MS
 from mock_im_server.domain.capacity import State
+from mock_im_server.domain.clock import ClockRefusedError
 from mock_im_server.domain.faults import FaultRule
 from mock_im_server.journal import Row
 from mock_im_server.service import LoginRequest
@@ -185,6 +187,63 @@ async def test_a_clock_moves_for_all_and_closes_the_month_once(servers: tuple[Se
     assert statements[0]["charged_on"] == "2026-11-03"
     assert {server.app.now_ms() for server in servers} == {at_ms("2026-11-04")}
     assert (await one.app.status())["dau"] == 1
+
+
+async def known_clocks(servers: tuple[Server, Server]) -> set[tuple[int, int]]:
+    """The app's time and the epoch, as each process knows them once it has heard all."""
+    for server in servers:
+        await server.app.peers.catch_up()
+    return {(server.app.now_ms(), server.app.clock.epoch) for server in servers}
+
+
+async def test_clocks_that_are_advanced_at_both_at_once_add_up(servers: tuple[Server, Server]) -> None:
+    start_ms, moves = servers[0].app.now_ms(), 10
+
+    await asyncio.gather(*[server.app.advance_clock(DAY_MS) for server in servers for _ in range(moves)])
+
+    assert await known_clocks(servers) == {(start_ms + 2 * moves * DAY_MS, 2 * moves)}
+    for server in servers:
+        assert await server.app.accounts.import_all(["alice"]) == [0]
+
+
+async def test_a_month_that_both_would_close_is_closed_once(servers: tuple[Server, Server]) -> None:
+    later_ms = [at_ms("2026-11-01"), at_ms("2026-11-04")]
+    moves = await asyncio.gather(
+        *[server.app.move_clock(now_ms) for server in servers for now_ms in later_ms], return_exceptions=True
+    )
+
+    assert {type(move) for move in moves} <= {type(None), ClockRefusedError}
+    ((now_ms, _epoch),) = await known_clocks(servers)
+    assert now_ms == max(later_ms)
+    await servers[1].app.journal.cut()
+    settled = [row["kind"] for row in drained_rows(servers) if row["kind"] in {log.MONTH_CLOSED, log.CHARGED}]
+    assert settled == [log.MONTH_CLOSED, log.CHARGED]
+
+
+async def test_a_clock_whose_mover_died_goes_on_from_where_it_had_come(servers: tuple[Server, Server]) -> None:
+    one, two = servers
+    closed_ms = at_ms("2026-11-01")
+    epoch = await one.app.store.next_epoch()
+    await one.app._settle_at(closed_ms, epoch)
+    # And nobody will ever say that the clock has moved.
+
+    async with two.connected() as wire:
+        assert (await wire.login("alice"))["A2Key"]
+
+    assert await known_clocks(servers) == {(closed_ms, epoch + 1)}
+    assert [list(server.app.statements) for server in servers] == [["2026-10"]] * 2
+
+
+async def test_who_moved_the_clock_too_slowly_is_told_and_changes_nothing(servers: tuple[Server, Server]) -> None:
+    one, two = servers
+    slow = await one.app.store.next_epoch()
+    async with two.connected() as wire:
+        await wire.login("alice")
+
+    with pytest.raises(StoreAwayError, match="moved it meanwhile"):
+        await one.app._settle_at(at_ms("2026-11-01"), slow)
+
+    assert [list(server.app.statements) for server in servers] == [[], []]
 
 
 async def test_what_a_process_writes_before_it_hears_of_a_reset_is_freed_once_it_does(
