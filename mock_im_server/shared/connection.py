@@ -60,11 +60,12 @@ async def repeated(redis: Redis, ask: Callable[[], Awaitable[_T]]) -> _T:
         try:
             return await ask()
         except AWAY as error:
-            let_end()
             await drop_idle(redis)
             if attempt == ATTEMPTS - 1:
                 message = f"Redis does not answer: {error}"
                 raise StoreAwayError(message) from error
+        finally:
+            let_end()
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -76,7 +77,7 @@ def own_name() -> str:
 async def ended(task: asyncio.Task[None], *, tidies_s: float = 0) -> None:
     """Cancel a task that talks to Redis, and wait for its end; `tidies_s` is what it may need to leave things tidy.
 
-    More than once: a client that reads may take a cancellation for its own time-out, and go on.
+    More than once: its client may forget a cancellation, and go on.
     """
     while not task.done():
         task.cancel()

@@ -226,7 +226,10 @@ def _nobody(_batch: int) -> None:
 
 
 def let_end() -> None:
-    """End a task that was told to while it waited for Redis: its client may say instead that Redis is away."""
+    """End a task that was told to end while it waited for Redis.
+
+    The client forgets it where an answer comes at that moment (`asyncio.wait_for` before Python 3.12 does).
+    """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
@@ -246,9 +249,10 @@ async def answered(asking: Awaitable[Any]) -> Any:  # noqa: ANN401 -- as Redis a
     try:
         return await asking
     except AWAY as error:
-        let_end()
         message = f"Redis does not answer: {error}"
         raise StoreAwayError(message) from error
+    finally:
+        let_end()
 
 
 def _packed(actions: Sequence[Action]) -> list[tuple[Any, ...]]:
