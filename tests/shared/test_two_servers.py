@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from mock_im_server import journal as log
 from mock_im_server.app import running
-from mock_im_server.domain.calendar import DAY_MS
+from mock_im_server.domain.calendar import DAY_MS, iso_day
 from mock_im_server.domain.capacity import State
 from mock_im_server.domain.clock import ClockRefusedError
 from mock_im_server.domain.faults import FaultRule
@@ -218,6 +219,35 @@ async def test_a_month_that_both_would_close_is_closed_once(servers: tuple[Serve
     await servers[1].app.journal.cut()
     settled = [row["kind"] for row in drained_rows(servers) if row["kind"] in {log.MONTH_CLOSED, log.CHARGED}]
     assert settled == [log.MONTH_CLOSED, log.CHARGED]
+
+
+async def test_nothing_is_counted_for_a_month_that_is_closed_although_another_clock_is_late(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    url = await _emptied(redis)
+    closes_ms = at_ms("2026-11-01")
+    times = {"one": closes_ms - 20, "two": closes_ms - 20}
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(ClientSession())
+        servers = []
+        for name in times:
+            settings = replace(some_settings(data_dir=tmp_path / name, start=None), store=url)
+            time = partial(times.__getitem__, name)
+            servers.append(Server(await stack.enter_async_context(running(settings, real_ms=time)), http))
+        one, two = servers
+        assert isinstance(one.running.apps, SharedApps)
+        one.running.apps.listener.leads = True
+        times |= {"one": closes_ms, "two": closes_ms - 10}
+
+        await one.app.settled_ms()
+        async with two.connected() as wire:
+            await wire.login("alice")
+
+        await two.app.journal.cut()
+        (counted,) = [row for row in drained_rows((one, two)) if row["kind"] == log.LOGGED_IN]
+        assert iso_day(counted["counted_day"]) == "2026-11-01"
+        assert [server.app.now_ms() for server in servers] == [closes_ms] * 2
+        assert [list(server.app.statements) for server in servers] == [["2026-10"]] * 2
 
 
 async def test_a_clock_whose_mover_died_goes_on_from_where_it_had_come(servers: tuple[Server, Server]) -> None:
