@@ -97,7 +97,7 @@ class Live:
             self.http.close()
             self.stop()
             self._begin()
-        assert wrong == []
+        assert not wrong, wrong
 
     def next_example(self) -> None:
         """Now and then there is another server, which knows nothing of before."""
