@@ -123,7 +123,7 @@ class Live:
         known, journal = self.call(lasting), self.call(_end_of_journal)
         self.stop()
         gc.collect()
-        assert self.wrong == []
+        assert not self.wrong, self.wrong
         folder = self._folder / str(SDKAPPID) / "journal"
         read = log.read(folder)
         assert (read.rows, read.head) == journal

@@ -11,8 +11,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
+from yarl import URL
 
 HEAD_TIMEOUT_S: Final = 10.0
 """From the connection to the end of its first request's headers."""
@@ -131,6 +133,7 @@ async def body_in_time(request: web.Request) -> bytes:
 
 
 type_handle = Callable[[Any], Awaitable[web.StreamResponse]]
+type_new_request = Callable[..., web.BaseRequest]
 
 
 def only_text(handle: type_handle) -> type_handle:
@@ -149,6 +152,18 @@ def only_text(handle: type_handle) -> type_handle:
         return await handle(request)
 
     return handled
+
+
+def with_target(new_request: type_new_request) -> type_new_request:
+    """Gives a request that names nothing an empty target, which is not found.
+
+    aiohttp lets a `CONNECT` without one pass, and its task then ends in an error that nobody answers.
+    """
+
+    def made(message: RawRequestMessage, *parts: Any) -> web.BaseRequest:  # noqa: ANN401 -- passed on as they came
+        return new_request(message._replace(path="", url=URL()) if message.url is None else message, *parts)
+
+    return made
 
 
 def one_line(error: Exception) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from mock_im_server.transport.connections import Connections, only_text
+from mock_im_server.transport.connections import Connections, only_text, with_target
 
 BACKLOG: Final = 4_096
 
@@ -53,4 +53,5 @@ async def _set_up(runner: web.AppRunner) -> web.Server:
     server = runner.server
     assert server is not None, "set up above"
     server.request_handler = only_text(server.request_handler)
+    server.request_factory = with_target(server.request_factory)
     return server

@@ -1,5 +1,6 @@
 """What fuzzing and reading for it have found, one by one."""
 
+import gc
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -131,6 +132,17 @@ def test_headers_that_are_no_utf_8_are_refused(server: Live, name: str, path: by
     status, _ = server.http.ask("GET", path, headers=headers)
     server.check()
     assert status == 400
+
+
+@pytest.mark.parametrize("line", [b"CONNECT \r\n\r\n", b"CONNECT  \r\nHost: here\r\n\r\n"])
+def test_a_request_that_names_nothing_is_answered(server: Live, line: bytes) -> None:
+    socket = Socket(server.address)
+    socket.send(line, [])
+    heard = socket.read_until(b"\r\n")
+    socket.close()
+    gc.collect()  # asyncio tells of a task that failed only then.
+    server.check()
+    assert heard == b"HTTP/0.9 404 Not Found\r\n"
 
 
 @pytest.mark.parametrize(
