@@ -139,6 +139,8 @@ class Listener:
         self._heard: dict[tuple[str, bytes], int] = {}
         self._lock = asyncio.Lock()
         self._begun = 0
+        self._done = 0
+        """The last reading that heard everything."""
         self._read_s: float | None = None
         self._news_left = 0
         self.leads = False
@@ -213,11 +215,12 @@ class Listener:
         """
         begun = self._begun
         async with self._lock:
-            if self._begun > begun:
+            if self._done > begun:
                 return
-            self._begun += 1
+            self._begun = reading = self._begun + 1
             while await self._read():
                 pass
+            self._done = reading
 
     async def run(self) -> None:
         """Listen and whisper until cancelled."""
@@ -276,15 +279,19 @@ class Listener:
 
     async def _hear_rows(self, followed: _Followed, stream: str, entries: Sequence[tuple[bytes, type_fields]]) -> None:
         rows = []
-        for entry, fields in entries:
-            self._read_to[stream] = entry
-            server, number = fields[b"server"], int(fields[b"number"])
+        heard: dict[tuple[str, bytes], int] = {}
+        for _, fields in entries:
+            teller, number = (stream, fields[b"server"]), int(fields[b"number"])
             # Sent again after a broken connection, or one's own.
-            if number > self._heard.get((stream, server), 0) and server.decode() != self._server:
-                self._heard[stream, server] = number
+            if number > heard.get(teller, self._heard.get(teller, 0)) and fields[b"server"].decode() != self._server:
+                heard[teller] = number
                 rows += decode_rows(fields[b"rows"])
         if rows:
             await followed.replay.take(rows)
+        # Only now: where Redis goes away on the way, they are read again.
+        self._heard |= heard
+        if entries:
+            self._read_to[stream] = entries[-1][0]
 
     def _hear_whispers(self, followed: _Followed, stream: str, entries: Sequence[tuple[bytes, type_fields]]) -> None:
         for entry, fields in entries:

@@ -3,11 +3,12 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from aiohttp import ClientSession
@@ -274,6 +275,51 @@ async def test_who_moved_the_clock_too_slowly_is_told_and_changes_nothing(server
         await one.app._settle_at(at_ms("2026-11-01"), slow)
 
     assert [list(server.app.statements) for server in servers] == [[], []]
+
+
+async def _away(*_: object) -> NoReturn:
+    raise StoreAwayError
+
+
+async def test_a_change_that_was_being_heard_while_redis_went_away_is_heard_after(
+    servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = servers
+    await one.app.accounts.import_all(["alice"])
+    await one.app.groups.create(NewGroup("walkers", "Public", "alice"))
+    monkeypatch.setattr(two.app.store, "names", _away)
+    with suppress(StoreAwayError):  # It may have been heard beside, and in vain.
+        await one.app.move_clock(at_ms("2026-11-04"))
+        await two.app.peers.catch_up()
+    monkeypatch.undo()
+
+    await two.app.peers.catch_up()
+
+    assert [len(list(server.app.groups.all())) for server in servers] == [1, 1]
+    assert {server.app.now_ms() for server in servers} == {at_ms("2026-11-04")}
+
+
+async def test_who_shares_a_reading_that_failed_reads_again(
+    servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = servers
+    assert isinstance(two.running.apps, SharedApps)
+    listener = two.running.apps.listener
+    async with listener._lock:
+        await one.app.move_clock(at_ms("2026-10-20"))
+        read, readings = listener._read, count(1)
+
+        async def first_one_fails() -> bool:
+            if next(readings) == 1:
+                raise StoreAwayError
+            return await read()
+
+        monkeypatch.setattr(listener, "_read", first_one_fails)
+        both = [asyncio.create_task(listener.catch_up()) for _ in range(2)]
+        await asyncio.sleep(0)
+    await asyncio.wait(both)
+
+    assert two.app.now_ms() == at_ms("2026-10-20")
 
 
 async def test_what_a_process_writes_before_it_hears_of_a_reset_is_freed_once_it_does(
