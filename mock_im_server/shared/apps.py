@@ -116,7 +116,10 @@ class SharedApps(Apps):
         parts = self.listener.run(), self._keep_up(), self._shorten(), super().run()
         tasks = [asyncio.create_task(part) for part in parts]
         try:
-            await asyncio.gather(*tasks)
+            # Not `gather`, which would cancel them too: the second time cuts short what they tidy up.
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
             for task in tasks:
                 await ended(task, tidies_s=LAST_ROWS_S)

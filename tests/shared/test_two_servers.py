@@ -25,6 +25,7 @@ from mock_im_server.journal import Row
 from mock_im_server.service import LoginRequest
 from mock_im_server.service.app import FAR_LOGINS
 from mock_im_server.service.groups import NewGroup
+from mock_im_server.shared import keys
 from mock_im_server.shared.apps import SharedApps
 from mock_im_server.shared.stream_journal import StreamJournal
 from mock_im_server.stores.base import StoreAwayError
@@ -320,6 +321,18 @@ async def test_who_shares_a_reading_that_failed_reads_again(
     await asyncio.wait(both)
 
     assert two.app.now_ms() == at_ms("2026-10-20")
+
+
+async def test_a_server_that_ends_leaves_nothing_to_be_waited_for(tmp_path: Path, redis: RedisServer) -> None:
+    url = await _emptied(redis)
+    settings = replace(some_settings(data_dir=tmp_path), store=url)
+    async with running(settings, real_ms=lambda: REAL_MS) as server:
+        await server.apps[SDKAPPID].accounts.import_all(["alice"])
+        await server.apps[SDKAPPID].journal.cut()
+
+    async with Redis.from_url(url) as client:
+        assert not await client.exists(keys.DRAINER)
+        assert [key async for key in client.scan_iter(keys.ALIVE + "*")] == []
 
 
 async def test_what_a_process_writes_before_it_hears_of_a_reset_is_freed_once_it_does(
