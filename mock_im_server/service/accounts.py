@@ -58,7 +58,10 @@ class Accounts:
             app.statistics.count(app.calendar.day(now_ms), DELETED_IN_DAY)
             app.profiles.forget(user_id)
             app.groups.forget(user_id, groups)
-            await app.end_sessions(outcome.number, KICK_BY_REST, now_ms)
+        # After all rows: it asks the store, which may be away by now.
+        for outcome in outcomes:
+            if not outcome.code:
+                await app.end_sessions(outcome.number, KICK_BY_REST, now_ms)
         return [outcome.code for outcome in outcomes]
 
     async def _refuse_deletion(self, user_ids: Sequence[str], now_ms: int, origin: Origin) -> list[int]:

@@ -58,6 +58,9 @@ _TURNS: Final = 3
 _MOVER_LOST_S: Final = 1.0
 """So long after a clock began to move, whoever waits for it looks whether anybody is still at it."""
 
+_STORE_AWAY_S: Final = 0.05
+"""Until a store that does not answer is asked again."""
+
 _TINY_ID_DIGITS_MAX: Final = 19
 _ONE_CONNECTION: Final = Effects(draws=(Draw(CONNECTIONS, 1),))
 
@@ -414,10 +417,11 @@ class App:
         now_ms = await self.settled_ms()
         known = [connection for connection in connections if connection.number]
         outcomes = await self.ordered([Action(self.clock.epoch)] * len(known))
+        ended = []
         for connection, outcome in zip(known, outcomes, strict=True):
-            ended = self.sessions.close_connection(connection)
-            await self._say_state(notices.DISCONNECT, ended, now_ms)
+            ended += self.sessions.close_connection(connection)
             self.journal.append(Row(outcome.seq, now_ms, log.DISCONNECTED, connection=connection.number))
+        await self._say_state(notices.DISCONNECT, ended, now_ms)
 
     async def end_sessions(self, user: int, kick_type: int, now_ms: int) -> None:
         """Tell every device of a user that it is logged out; its tickets do not hold any more."""
@@ -703,6 +707,15 @@ class App:
     def instant(self, now_ms: int) -> plans.Instant:
         day = self.calendar.day(now_ms)
         return plans.Instant(self.clock.epoch, day, now_ms - self.calendar.start_ms(day), month_of(day))
+
+    async def numbers(self, user_ids: Sequence[str]) -> list[int]:
+        """Numbers for rows of what the store did: without those rows a journal never goes on, so that this waits."""
+        while True:
+            try:
+                return await self.store.numbers(user_ids)
+            except StoreAwayError:
+                await asyncio.sleep(_STORE_AWAY_S)
+                self._check_that_it_lasts()
 
     async def user_ids(self, numbers: Sequence[int]) -> list[str]:
         return await self.store.names(numbers)

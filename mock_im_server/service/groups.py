@@ -102,7 +102,7 @@ class Groups:
             if not code or (wish.members and not wish.refusal)
             for user_id in wish.first
         ]
-        numbers = dict(zip(members, await app.store.numbers(members), strict=True)) if members else {}
+        numbers = dict(zip(members, await app.numbers(members), strict=True)) if members else {}
         for (wish, origin), outcome, code in zip(named, outcomes, codes, strict=True):
             if code:
                 self._create_refused(wish, outcome._replace(code=code), now_ms, origin, numbers)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -333,6 +333,25 @@ async def test_a_server_that_ends_leaves_nothing_to_be_waited_for(tmp_path: Path
     async with Redis.from_url(url) as client:
         assert not await client.exists(keys.DRAINER)
         assert [key async for key in client.scan_iter(keys.ALIVE + "*")] == []
+
+
+async def test_a_journal_goes_on_although_redis_went_away_between_a_group_and_its_row(
+    servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, calls = servers[0].app, count(1)
+    numbers = app.store.numbers
+
+    async def away_at_first(members: Sequence[str]) -> list[int]:
+        if next(calls) == 1:
+            raise StoreAwayError
+        return await numbers(members)
+
+    await app.accounts.import_all(["alice"])
+    monkeypatch.setattr(app.store, "numbers", away_at_first)
+    await app.groups.create(NewGroup("walkers", "Public", "alice"))
+
+    await app.journal.cut()
+    assert log.GROUP_CREATED in [row["kind"] for row in drained_rows(servers)]
 
 
 async def test_what_a_process_writes_before_it_hears_of_a_reset_is_freed_once_it_does(
