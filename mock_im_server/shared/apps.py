@@ -25,7 +25,7 @@ from mock_im_server.shared.drain import Drain
 from mock_im_server.shared.peers import AppPeers, Listener
 from mock_im_server.shared.stream_journal import StreamJournal
 from mock_im_server.stores.base import StoreAwayError
-from mock_im_server.stores.redis import AWAY, RedisStore
+from mock_im_server.stores.redis import AWAY, RedisStore, answered
 
 ALIVE_S: Final = 10
 """So long after its last sign a process is taken for dead, and its unfinished actions for unanswered."""
@@ -216,7 +216,7 @@ class SharedApps(Apps):
         return journal
 
     async def _find(self, sdkappid: int) -> None:
-        found = await self._redis.hget(keys.APPS, str(sdkappid))
+        found = await answered(self._redis.hget(keys.APPS, str(sdkappid)))
         if found is None:
             return
         entry = json.loads(found)
@@ -230,7 +230,12 @@ class SharedApps(Apps):
         self._check(settings)
         app = self._assembled(settings, Clock())
         self._apps[sdkappid] = app
-        await self._follow(app)
+        try:
+            await answered(self._follow(app))
+        except StoreAwayError:
+            # It is found once more when its news are read again.
+            del self._apps[sdkappid], self._prefixes[sdkappid]
+            raise
         for hear in self.on_made:
             hear(app)
 

@@ -271,11 +271,11 @@ class Listener:
 
     async def _hear(self, entries: Sequence[tuple[bytes, type_fields]]) -> None:
         for entry, fields in entries:
-            self._read_to[keys.NEWS] = entry
             if fields[b"server"].decode() != self._server:
                 news = _decode(fields[b"news"])
                 for hear in self.on_news:
                     await hear(news)
+            self._read_to[keys.NEWS] = entry
 
     async def _hear_rows(self, followed: _Followed, stream: str, entries: Sequence[tuple[bytes, type_fields]]) -> None:
         rows = []
