@@ -602,9 +602,12 @@ class App:
         self._quotas = plans.day_quotas(self.plan, self.calendar.day(self.now_ms()))
 
     def take_statement(self, text: Mapping[str, Any]) -> None:
-        """A statement, or that it was charged."""
+        """A statement, or that it was charged; said again, by a mover that was overtaken, it changes nothing."""
         month = text["month"]
-        self.statements[month] = statement = {**self.statements.get(month, {}), **text}
+        known = self.statements.get(month)
+        if known is not None and (text["charged_on"] is None or known["charged_on"] is not None):
+            return
+        self.statements[month] = statement = {**(known or {}), **text}
         self.clock.reach(statement["charged_at_ms"] or statement["closed_at_ms"])
         self._enter_after(statement)
 

@@ -61,7 +61,12 @@ class RedisStore:
         return await done
 
     async def next_epoch(self) -> int:
-        return int(await self._do("INCR", self._prefix + "epoch"))
+        epoch = int(await self._do("INCR", self._prefix + "epoch"))
+        if epoch < 0:
+            # Else what is done under it would begin the app's keys anew.
+            message = "the app was reset meanwhile"
+            raise StoreAwayError(message)
+        return epoch
 
     async def sizes(self, names: Sequence[str]) -> list[int]:
         async with self._redis.pipeline(transaction=False) as pipe:

@@ -354,6 +354,38 @@ async def test_a_journal_goes_on_although_redis_went_away_between_a_group_and_it
     assert log.GROUP_CREATED in [row["kind"] for row in drained_rows(servers)]
 
 
+async def test_a_statement_that_a_slow_mover_tells_late_changes_nothing(servers: tuple[Server, Server]) -> None:
+    app = servers[0].app
+    await app.move_clock(at_ms("2026-11-04"))
+    known = dict(app.statements["2026-10"])
+
+    app.take_statement(known | {"charged_on": None, "charged_at_ms": None})
+
+    assert app.statements["2026-10"] == known
+    await app.move_clock(at_ms("2026-12-01"))
+    await app.journal.cut()
+    settled = [row["kind"] for row in drained_rows(servers) if row["kind"] in {log.MONTH_CLOSED, log.CHARGED}]
+    assert settled == [log.MONTH_CLOSED, log.CHARGED, log.MONTH_CLOSED]
+
+
+async def test_an_app_that_was_reset_while_redis_went_away_is_followed_after(
+    servers: tuple[Server, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = servers
+    assert isinstance(two.running.apps, SharedApps)
+    monkeypatch.setattr(two.running.apps.listener, "_end_of", _away)
+    with suppress(StoreAwayError):  # It may have been heard beside, and in vain.
+        await one.running.apps.reset(SDKAPPID)
+        await two.running.apps.catch_up()
+    monkeypatch.undo()
+
+    await one.app.move_clock(at_ms("2027-02-04"))
+    await two.running.apps.catch_up()
+
+    assert two.app.now_ms() == at_ms("2027-02-04")
+    assert two.app.statements == one.app.statements
+
+
 async def test_what_a_process_writes_before_it_hears_of_a_reset_is_freed_once_it_does(
     servers: tuple[Server, Server], redis: RedisServer
 ) -> None:
@@ -368,6 +400,8 @@ async def test_what_a_process_writes_before_it_hears_of_a_reset_is_freed_once_it
             late = StreamJournal(client, prefix.decode(), "two", Path())
             late.append(Row(1, 0, log.GROUP_CHANGED, text="{}"))
             await late.written()
+            with pytest.raises(StoreAwayError, match="reset"):
+                await two.app.store.next_epoch()
 
         await two.running.apps.catch_up()
         await two.running.apps.freed()
