@@ -122,7 +122,7 @@ class SharedApps(Apps):
                 task.result()
         finally:
             for task in tasks:
-                await ended(task, tidies_s=LAST_ROWS_S)
+                await ended(task, tidies_s=2 * LAST_ROWS_S)
 
     async def _keep_up(self) -> None:
         try:
@@ -130,14 +130,14 @@ class SharedApps(Apps):
                 try:
                     await self._beat()
                 except (RedisError, RedisClusterException):
-                    await asyncio.gather(*self._stopped_drains())
+                    await self._stop_drains()
                 await asyncio.sleep(BEAT_S)
         finally:
             # Rows of the last moments; where Redis is away they are lost with the process, and nobody was answered.
             with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_ROWS_S):
                     await asyncio.gather(*[app.journal.written() for app in list(self._apps.values())])
-            await asyncio.gather(*self._stopped_drains(), return_exceptions=True)
+            await self._stop_drains()
             await self._redis.delete(keys.ALIVE + self._server)
             if await self._redis.get(keys.DRAINER) == self._server.encode():
                 await self._redis.delete(keys.DRAINER)
@@ -156,7 +156,7 @@ class SharedApps(Apps):
         if not await redis.set(keys.DRAINER, self._server, nx=True, ex=DRAINER_S):
             self.listener.leads = await redis.get(keys.DRAINER) == self._server.encode()
             if not self.listener.leads:
-                await asyncio.gather(*self._stopped_drains())
+                await self._stop_drains()
                 return
             await redis.expire(keys.DRAINER, DRAINER_S)
         self.listener.leads = True
@@ -188,9 +188,10 @@ class SharedApps(Apps):
             for prefix in prefixes:
                 await self._redis.hdel(keys.online(prefix), server)
 
-    def _stopped_drains(self) -> list[Any]:
-        drains, self._drains = self._drains, {}
-        return [ended(task) for _, task in drains.values()]
+    async def _stop_drains(self) -> None:
+        await asyncio.gather(*[ended(task) for _, task in self._drains.values()])
+        # Only now: who is interrupted here has them stopped at the end.
+        self._drains.clear()
 
     async def _is_alive(self, server: str) -> bool:
         return bool(await self._redis.exists(keys.ALIVE + server))
