@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisClusterException, RedisError
 
 from mock_im_server import journal as log
 from mock_im_server.apps import JOURNAL, AppRefusedError, Apps, check_start
@@ -25,7 +24,7 @@ from mock_im_server.shared.drain import Drain
 from mock_im_server.shared.peers import AppPeers, Listener
 from mock_im_server.shared.stream_journal import StreamJournal
 from mock_im_server.stores.base import StoreAwayError
-from mock_im_server.stores.redis import AWAY, RedisStore, answered
+from mock_im_server.stores.redis import AWAY, NO_ANSWER, RedisStore, answered
 
 ALIVE_S: Final = 10
 """So long after its last sign a process is taken for dead, and its unfinished actions for unanswered."""
@@ -129,7 +128,7 @@ class SharedApps(Apps):
             while True:
                 try:
                     await self._beat()
-                except (RedisError, RedisClusterException):
+                except NO_ANSWER:
                     await self._stop_drains()
                 await asyncio.sleep(BEAT_S)
         finally:

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisClusterException, RedisError
 
 from mock_im_server import journal as log
 from mock_im_server.domain import plans
@@ -22,7 +21,7 @@ from mock_im_server.domain.actions import STALE_EPOCH
 from mock_im_server.journal import NOT_COUNTED, Journal, Row
 from mock_im_server.shared import keys
 from mock_im_server.shared.stream_journal import RETRY_S, decode_rows
-from mock_im_server.stores.redis import unpacked
+from mock_im_server.stores.redis import NO_ANSWER, unpacked
 
 BLOCK_MS: Final = 100
 ENTRIES_AT_ONCE: Final = 1_000
@@ -68,7 +67,7 @@ class Drain:
                 await self._step()
                 # Nobody waits for a file but who asks for the journal: many rows share a write.
                 await asyncio.sleep(INTERVAL_S)
-            except (RedisError, RedisClusterException, ConnectionError):
+            except (*NO_ANSWER, ConnectionError):
                 await asyncio.sleep(RETRY_S)
 
     async def _step(self) -> None:

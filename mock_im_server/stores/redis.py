@@ -23,8 +23,12 @@ SMALL_SETS: Final = ("members/", "joined/", "live/", "owned/")
 SCRIPT: Final = files(__package__).joinpath("apply.lua").read_text(encoding="utf-8")
 REMEMBERED_MAX: Final = 200_000
 """Members whose numbers are kept at hand."""
-AWAY: Final = (RedisError, RedisClusterException, OSError)
-"""What asking a Redis, or a cluster, raises while it does not answer."""
+NO_ANSWER: Final = (RedisError, RedisClusterException, RuntimeError)
+"""What a client of Redis, or of a cluster, raises while it does not answer.
+
+RuntimeError is uvloop's word for a connection that has closed just before it is written to.
+"""
+AWAY: Final = (*NO_ANSWER, OSError)
 ENDED_EPOCH: Final = -(1 << 40)
 ENDED_S: Final = 60
 _AT_ONCE: Final = 1_000

@@ -2,9 +2,10 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import Connection, Redis
 
 from mock_im_server import journal as log
 from mock_im_server.journal import Row
@@ -34,6 +35,35 @@ async def test_a_row_that_is_being_sent_is_not_written(tmp_path: Path, redis: Re
 
         assert await client.xlen("im:{1.0}:events") == 1
         assert journal.is_written
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed"),
+        ConnectionResetError("the other side is gone"),
+    ],
+)
+async def test_a_row_is_sent_again_where_a_connection_has_just_closed(
+    tmp_path: Path, redis: RedisServer, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    errors = [error]
+    send = Connection.send_packed_command
+
+    async def closed_once(connection: Connection, *arguments: Any, **options: Any) -> None:
+        if errors:
+            raise errors.pop()
+        await send(connection, *arguments, **options)
+
+    async with Redis.from_url(redis.url) as client, asyncio.timeout(WAITS_S):
+        await client.delete("im:{1.3}:events")
+        journal = StreamJournal(client, "im:{1.3}:", "one", tmp_path)
+        journal.append(Row(1, 0, log.GROUP_CHANGED, text="{}"))
+        monkeypatch.setattr(Connection, "send_packed_command", closed_once)
+
+        await journal.written()
+
+        assert await client.xlen("im:{1.3}:events") == 1
 
 
 async def test_nobody_waits_for_a_journal_that_was_closed(tmp_path: Path, redis: RedisServer) -> None:
