@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -135,7 +136,7 @@ def of_workers(points: int, say: type_say) -> Killed:
             family = psutil.Process(process.pid)
             for point in range(points):
                 victim = chance.choice(_two_of(family))
-                asyncio.run(_until(tally, ready["gateway_url"], chance.uniform(*LIFE_S), victim.kill))
+                asyncio.run(_until(tally, ready["gateway_url"], chance.uniform(*LIFE_S), partial(_end, victim)))
                 say(f"{point + 1} of {points}, {len(tally.told):,} logins acknowledged")
             _two_of(family)
             missing = tally.missing(_fetched_journal(ready, Path(folder) / "fetched"))
@@ -207,6 +208,12 @@ def _server(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, An
             yield process, json.loads(process.stdout.readline())
         finally:
             process.terminate()
+
+
+def _end(victim: psutil.Process) -> None:
+    """Kill it, and see it gone: it would be among those to choose from."""
+    victim.kill()
+    victim.wait(AGAIN_S_MAX)
 
 
 def _two_of(family: psutil.Process) -> list[psutil.Process]:
