@@ -94,6 +94,14 @@ class Group:
     last_info_s: int = 0
     last_msg_s: int = 0
 
+    def hand_over(self, new: str) -> None:
+        """Another member is the owner; one that joined elsewhere may not be heard of yet."""
+        if self.owner in self.members:
+            self.members[self.owner].role = MEMBER
+        self.owner = new
+        if new in self.members:
+            self.members[new].role = OWNER
+
 
 def key_of(group_id: str) -> str:
     """A group's name among the members of sets; `/` occurs in no UserID."""

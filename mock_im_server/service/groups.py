@@ -215,16 +215,12 @@ class Groups:
             return groups.GROUP_UNKNOWN
         if group.type == groups.LIVE:
             return NOT_ALLOWED
-        old = group.owner
         outcome, now_ms = await app.decided(lambda _: groups.change_of_owner(app.clock.epoch, group, new, NOT_MEMBER))
         if outcome.code:
             text = {"group_id": group_id, "type": group.type}
             self._journal(log.JOIN_REFUSED, outcome, now_ms, origin, text, user_id=new)
             return outcome.code
-        if old in group.members:
-            group.members[old].role = MEMBER
-        group.members[new].role = OWNER
-        group.owner = new
+        group.hand_over(new)
         text = {"group_id": group_id, "owner": new}
         self._journal(log.GROUP_CHANGED, outcome, now_ms, origin, text)
         return 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mock_im_server import journal as log
 from mock_im_server.domain.faults import FaultRule
-from mock_im_server.domain.groups import MEMBER, OWNER, Group, Member
+from mock_im_server.domain.groups import OWNER, Group, Member
 from mock_im_server.domain.plans import Plan
 from mock_im_server.journal import Row
 from mock_im_server.service.accounts import KICK_BY_REST
@@ -94,8 +94,9 @@ class Replay:
         if row.kind == log.GROUP_DESTROYED:
             groups.drop(group.group_id)
         elif row.kind == log.JOINED:
-            member = Member(text["role"], text.get("joined_s", row.time_ms // 1_000))
-            group.members.setdefault(self._names[row.user], member)
+            name = self._names[row.user]
+            role = OWNER if name == group.owner else text["role"]
+            group.members.setdefault(name, Member(role, text.get("joined_s", row.time_ms // 1_000)))
         elif row.kind == log.LEFT:
             group.members.pop(self._names[row.user], None)
         elif row.kind == log.GROUP_CHANGED:
@@ -120,10 +121,7 @@ class Replay:
 def _change(group: Group, row: Row, text: dict[str, Any]) -> None:
     group.last_info_s = row.time_ms // 1_000
     if "owner" in text:
-        if group.owner in group.members:
-            group.members[group.owner].role = MEMBER
-        group.owner = text["owner"]
-        group.members[group.owner].role = OWNER
+        group.hand_over(text["owner"])
     else:
         group.max_members = text["max_members"]
         group.details |= text["details"]

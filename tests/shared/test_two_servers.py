@@ -165,6 +165,25 @@ async def test_a_group_made_at_one_server_is_joined_at_the_other(servers: tuple[
     assert list(one.app.groups["walkers"].members) == ["alice", "bob"]
 
 
+async def test_a_group_may_be_handed_to_a_member_who_is_not_heard_of_yet(servers: tuple[Server, Server]) -> None:
+    one, two = servers
+    await one.app.accounts.import_all(["alice", "bob"])
+    await one.app.groups.create(NewGroup("walkers", "Public", "alice"))
+    await one.app.journal.written()
+    await two.app.peers.catch_up()
+    assert await one.app.groups.join("walkers", "bob") == 0  # Its row is not told yet.
+
+    assert await two.app.groups.change_owner("walkers", "bob") == 0
+    for server in (two, one):
+        await server.app.journal.written()
+    for server in servers:
+        await server.app.peers.catch_up()
+
+    roles = [{name: member.role for name, member in server.app.groups["walkers"].members.items()} for server in servers]
+    assert roles == [{"alice": "Member", "bob": "Owner"}] * 2
+    await one.app.journal.cut()
+
+
 async def test_the_rest_api_hears_before_it_answers(servers: tuple[Server, Server]) -> None:
     one, two = servers
     await one.rest("im_open_login_svc/account_import", {"UserID": "alice"})
