@@ -195,9 +195,7 @@ class App:
         self.plan = self.rules.limits(plan)
         self.logins = state.logins
         self.statements = state.statements
-        self.clock.epoch = state.epoch
-        self.clock.fixed_ms = state.now_ms if state.is_clock_fixed else None
-        self.clock.reached_ms = state.now_ms
+        self.clock.move(state.now_ms, state.now_ms if state.is_clock_fixed else None, state.epoch)
         self._derive_tickets(state.ticket_salt)
         await self.store.restore(state)
         self.groups.restore(state.groups, state.groups_made)
@@ -574,8 +572,7 @@ class App:
 
     def take_kept(self, kept: Kept, plan: plans.Plan) -> None:
         """Begin with what another process has kept; `plan` is the one that it names."""
-        self.clock.fixed_ms, self.clock.reached_ms = kept.clock.fixed_ms, kept.clock.reached_ms
-        self.clock.epoch = kept.clock.epoch
+        self.clock.move(kept.clock.reached_ms, kept.clock.fixed_ms, kept.clock.epoch)
         self._derive_tickets(kept.ticket_salt)
         self.take_plan(plan, kept.plan_changed_month)
         self.statements = kept.statements
@@ -589,7 +586,7 @@ class App:
         self.calls.take_kept(kept.calls)
 
     def take_opening(self, time_ms: int, text: Mapping[str, Any]) -> None:
-        self.clock.fixed_ms, self.clock.reached_ms = text["fixed_ms"], time_ms
+        self.clock.move(time_ms, text["fixed_ms"], self.clock.epoch)
         self._derive_tickets(text["ticket_salt"])
         self._enter(month_of(self.calendar.day(time_ms)))
 
